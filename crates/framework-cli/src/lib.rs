@@ -1,0 +1,1 @@
+//! The verbs of every application: serve, check, graph, config.

@@ -1,0 +1,1 @@
+//! Typed sections of a layered configuration, each value with its origin.

@@ -1,0 +1,1 @@
+//! What a module is and how modules relate: the vocabulary every layer shares.

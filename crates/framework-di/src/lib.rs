@@ -1,0 +1,1 @@
+//! Constructor injection: what a function takes is what a module needs.

@@ -1,0 +1,1 @@
+//! Health checks, metrics and traces that any module can contribute.

@@ -1,0 +1,1 @@
+//! Turns the declarations of modules into a plan, or into everything that is wrong with them.

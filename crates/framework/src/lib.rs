@@ -1,0 +1,1 @@
+//! An application framework: modules, dependency injection, configuration, HTTP and operations.
