@@ -1,1 +1,83 @@
 //! What a module is and how modules relate: the vocabulary every layer shares.
+//!
+//! A [`Module`] declares, once and without doing any I/O, what it offers and what it uses. There
+//! are three relations, and each is typed:
+//!
+//! | relation | write | read | who starts first |
+//! |---|---|---|---|
+//! | one value for all | [`Registrar::provide`] | [`Registrar::need`] | the provider |
+//! | many values for one reader | [`Registrar::contribute`] | [`Registrar::collect`] | set by [`Contribution::ORDER`] |
+//! | running code | [`Registrar::setup`], [`Registrar::run`], [`Registrar::teardown`] | | as its module |
+//!
+//! A layer adds its own words on top: it defines a [`Contribution`] and an extension trait on
+//! [`Registrar`]. This crate never learns of them. It performs no I/O and spawns nothing:
+//! `framework-registry` turns [`Declarations`] into a plan, `framework-app` runs the plan.
+//!
+//! # Examples
+//!
+//! ```
+//! use framework_core::{Module, Registrar};
+//!
+//! struct Greeting;
+//!
+//! impl Module for Greeting {
+//!     fn name(&self) -> &'static str {
+//!         "greeting"
+//!     }
+//!
+//!     fn register(self, reg: &mut Registrar<'_>) {
+//!         let text = reg.provide(|_cx| async { Ok(String::from("hello")) });
+//!         reg.setup("say-it", move |cx| async move {
+//!             assert_eq!(*cx.get(&text), "hello");
+//!             Ok(())
+//!         });
+//!     }
+//! }
+//! ```
+
+#![deny(missing_docs)]
+
+mod clock;
+mod context;
+mod contribution;
+mod declarations;
+mod environment;
+mod error;
+mod event;
+mod gate;
+mod health;
+mod issue;
+mod key;
+mod lifecycle;
+mod module;
+mod need;
+mod provider;
+mod registrar;
+mod slot;
+mod supervision;
+mod unit;
+
+pub use self::{
+    clock::{Clock, SystemClock},
+    context::Context,
+    contribution::{Collected, Contributed, Contribution, Order, Unclaimed},
+    declarations::{
+        DecoratorRecord, Declarations, Link, LinkKind, ModuleBudget, ModuleId, ModuleRecord,
+        ModuleRelation, NeedMode, NeedRecord, ProviderId, ProviderRecord, Relation,
+    },
+    environment::{Environment, SlotTable, Spawn},
+    error::{BoxError, Chain, Contain, PanicError, contain},
+    event::{LifecycleEvent, LifecycleObserver, Observe, Outcome},
+    gate::GateView,
+    health::{Check, DynCheck, Health, HealthStatus},
+    issue::{ErrorCode, Issue, Place},
+    key::{Key, short_type_name},
+    lifecycle::{Lifecycle, ModuleState, ModuleStatus, Phase, ShutdownReason},
+    module::{BoxModule, Module, ModuleExt, ModuleFn, Modules, module_fn},
+    need::{AllNeed, Need, OptionalNeed},
+    provider::{Lifetime, ProviderSpec, Role},
+    registrar::Registrar,
+    slot::{AnySlot, DeferredError, Slot},
+    supervision::{Intensity, Restart, Strategy, Supervision},
+    unit::{BoxFuture, Construct, Group, GroupId, RunFuture, Stage, Unit, Work},
+};
