@@ -128,8 +128,8 @@ mod tests {
     fn a_chain_names_each_cause_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot migrate")]
-        struct Outer(#[source] std::fmt::Error);
-        let text = Chain(&Outer(std::fmt::Error)).to_string();
+        struct Outer(#[source] fmt::Error);
+        let text = Chain(&Outer(fmt::Error)).to_string();
         assert!(text.starts_with("cannot migrate: an error occurred"), "{text}");
     }
 }

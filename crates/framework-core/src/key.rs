@@ -28,7 +28,7 @@ impl Key {
 
     /// The type's identity.
     #[must_use]
-    pub fn type_id(&self) -> TypeId {
+    pub fn value_type(&self) -> TypeId {
         self.id
     }
 

@@ -59,15 +59,16 @@ mod unit;
 
 pub use self::{
     clock::{Clock, SystemClock},
-    context::Context,
+    context::{Context, Deferred},
     contribution::{Collected, Contributed, Contribution, Order, Unclaimed},
     declarations::{
-        DecoratorRecord, Declarations, Link, LinkKind, ModuleBudget, ModuleId, ModuleRecord,
-        ModuleRelation, NeedMode, NeedRecord, ProviderId, ProviderRecord, Relation,
+        Declarations, DecoratorRecord, GateReport, KindRecord, ModuleBudget, ModuleId,
+        ModuleRecord, ModuleRelation, NeedMode, NeedRecord, NeededBy, ProviderId, ProviderRecord,
+        Relation,
     },
     environment::{Environment, SlotTable, Spawn},
     error::{BoxError, Chain, Contain, PanicError, contain},
-    event::{LifecycleEvent, LifecycleObserver, Observe, Outcome},
+    event::{EventKind, LifecycleEvent, Observe, Outcome},
     gate::GateView,
     health::{Check, DynCheck, Health, HealthStatus},
     issue::{ErrorCode, Issue, Place},
@@ -79,5 +80,5 @@ pub use self::{
     registrar::Registrar,
     slot::{AnySlot, DeferredError, Slot},
     supervision::{Intensity, Restart, Strategy, Supervision},
-    unit::{BoxFuture, Construct, Group, GroupId, RunFuture, Stage, Unit, Work},
+    unit::{BoxFuture, Construct, Group, GroupId, OnceFn, RepeatFn, RunFuture, Stage, Unit, Work},
 };

@@ -1,0 +1,92 @@
+use std::{any::Any, collections::HashMap, fmt, sync::Arc};
+
+use crate::{AnySlot, BoxError, BoxFuture, Clock, Key, Lifecycle, ModuleId, Slot, SystemClock};
+
+/// Runs tasks on behalf of modules, so that each task has an owner that ends it.
+pub trait Spawn: Send + Sync + fmt::Debug + 'static {
+    /// Runs `task` as a task of `module`: it is aborted when the module has stopped, and an error
+    /// or a panic in it is reported as one of the module's.
+    fn spawn(&self, module: ModuleId, name: &'static str, task: BoxFuture<Result<(), BoxError>>);
+}
+
+/// What the modules of one application share, reached through [`Context`](crate::Context).
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The life of the application.
+    pub lifecycle: Lifecycle,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// What runs its tasks.
+    pub spawner: Arc<dyn Spawn>,
+    /// Its values.
+    pub slots: Arc<SlotTable>,
+}
+
+impl Environment {
+    /// An environment without an application: no values, and no way to spawn.
+    #[must_use]
+    pub fn detached() -> Self {
+        Self {
+            lifecycle: Lifecycle::default(),
+            clock: Arc::new(SystemClock),
+            spawner: Arc::new(Nobody),
+            slots: Arc::default(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Nobody;
+
+impl Spawn for Nobody {
+    fn spawn(&self, _module: ModuleId, name: &'static str, _task: BoxFuture<Result<(), BoxError>>) {
+        panic!("cannot spawn `{name}`: this context belongs to no running application");
+    }
+}
+
+/// The values of an application by key, for those who do not know at compile time what they will
+/// ask for. Everyone else declares a [`Need`](crate::Need), which is checked before anything starts.
+#[derive(Default)]
+pub struct SlotTable {
+    slots: HashMap<Key, Arc<dyn AnySlot>>,
+}
+
+impl SlotTable {
+    /// The singleton of type `T`, if there is one and its module has started.
+    #[must_use]
+    pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.find(Key::of::<T>())
+    }
+
+    /// The singleton of type `T` called `name`, if there is one and its module has started.
+    #[must_use]
+    pub fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        let key = self.slots.keys().find(|key| {
+            key.value_type() == std::any::TypeId::of::<T>() && key.name() == Some(name)
+        })?;
+        self.find(*key)
+    }
+
+    /// The slot of a key, for layers.
+    #[must_use]
+    pub fn slot<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Option<&Slot<T>> {
+        let slot: &(dyn Any + Send + Sync) = self.slots.get(&key)?.as_any();
+        slot.downcast_ref()
+    }
+
+    fn find<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Option<Arc<T>> {
+        self.slot::<T>(key)?.get()
+    }
+}
+
+impl FromIterator<Arc<dyn AnySlot>> for SlotTable {
+    fn from_iter<I: IntoIterator<Item = Arc<dyn AnySlot>>>(slots: I) -> Self {
+        Self { slots: slots.into_iter().map(|slot| (slot.key(), slot)).collect() }
+    }
+}
+
+impl fmt::Debug for SlotTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotTable").field("slots", &self.slots.len()).finish()
+    }
+}
