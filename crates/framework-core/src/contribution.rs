@@ -87,7 +87,13 @@ pub struct Collected<C> {
 }
 
 impl<C> Collected<C> {
-    /// Everything contributed; empty while modules are still registering.
+    /// Everything contributed, in the order of registration; empty while modules are still
+    /// registering. Modules read it with [`Context::collected`](crate::Context::collected).
+    #[must_use]
+    pub fn all(&self) -> &[Contributed<C>] {
+        self.items()
+    }
+
     pub(crate) fn items(&self) -> &[Contributed<C>] {
         self.cell.get().map_or(&[], |items| items)
     }

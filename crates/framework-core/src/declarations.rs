@@ -3,7 +3,7 @@ use std::{
     collections::HashMap,
     fmt,
     panic::{self, AssertUnwindSafe, Location},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -96,6 +96,7 @@ pub struct ProviderRecord {
     pub role: Role,
     /// Where the value will be.
     pub slot: Arc<dyn AnySlot>,
+    pub(crate) own: Weak<()>,
 }
 
 /// How a value is needed.
@@ -109,6 +110,9 @@ pub enum NeedMode {
     Lazy,
     /// All that are there, first.
     All,
+    /// It must be there, and is made anew in each scope that its user opens: a request, a message,
+    /// a job. So a user that outlives the value does not keep it.
+    InScope,
 }
 
 /// A use of a value that a module declared.
@@ -438,6 +442,16 @@ impl fmt::Debug for ModuleRecord {
             .field("constructs", &self.constructs)
             .field("units", &self.units)
             .finish_non_exhaustive()
+    }
+}
+
+// ===== impl ProviderRecord =====
+
+impl ProviderRecord {
+    /// Whether the module that offers the value kept the means to read it at any time.
+    #[must_use]
+    pub fn is_read_by_its_module(&self) -> bool {
+        self.own.strong_count() > 0
     }
 }
 

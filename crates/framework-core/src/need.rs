@@ -26,6 +26,9 @@ use crate::Slot;
 /// ```
 pub struct Need<T: ?Sized> {
     slot: Arc<Slot<T>>,
+    // Held by the need that a provider's own module got, and its clones: while one is left, the
+    // module may read the value at any time, so the value is not put off until somebody asks.
+    own: Option<Arc<()>>,
 }
 
 /// A declared use of a value that may have no provider, read with
@@ -45,7 +48,11 @@ pub(crate) type AllCell<T> = Arc<OnceLock<Vec<Arc<Slot<T>>>>>;
 
 impl<T: ?Sized> Need<T> {
     pub(crate) fn new(slot: Arc<Slot<T>>) -> Self {
-        Self { slot }
+        Self { slot, own: None }
+    }
+
+    pub(crate) fn own(slot: Arc<Slot<T>>, own: Arc<()>) -> Self {
+        Self { slot, own: Some(own) }
     }
 
     /// The cell that the value will be in, for layers that hand out values in their own way.
@@ -91,4 +98,16 @@ macro_rules! impl_need {
     )*};
 }
 
-impl_need!(Need { slot } OptionalNeed { slot } AllNeed { slots });
+impl_need!(OptionalNeed { slot } AllNeed { slots });
+
+impl<T: ?Sized> Clone for Need<T> {
+    fn clone(&self) -> Self {
+        Self { slot: Arc::clone(&self.slot), own: self.own.clone() }
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Need<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Need").field(&any::type_name::<T>()).finish()
+    }
+}

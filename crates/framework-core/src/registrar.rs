@@ -1,4 +1,11 @@
-use std::{any, any::TypeId, fmt, future::Future, panic::Location, sync::Arc, time::Duration};
+use std::{
+    any::{self, Any, TypeId},
+    fmt,
+    future::Future,
+    panic::Location,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     AllNeed, BoxError, Collected, Construct, Context, Contribution, Declarations, DecoratorRecord,
@@ -196,19 +203,19 @@ impl Registrar<'_> {
         F: FnOnce(Context, N) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Arc<T>, BoxError>> + Send + 'static,
     {
-        let (provider, slot, needs) = self.provider(spec, declare, Location::caller());
+        let (provider, slot, own, needs) = self.provider(spec, declare, Location::caller());
         let to = Arc::clone(&slot);
         let make: OnceFn<()> = Box::new(move |cx| {
             let made = make(cx.clone(), needs);
             Box::pin(async move {
                 let value = made.await?;
-                to.set(to.decorate(&cx, value)?);
+                to.set(to.decorate(&cx, None, value)?);
                 Ok(())
             })
         });
         let construct = Construct { provider, slot: Arc::clone(&slot) as _, make };
         self.record().constructs.push(construct);
-        Need::new(slot)
+        Need::own(slot, own)
     }
 
     /// Offers a value that a layer makes on demand: `declare` declares what its making needs, and
@@ -224,13 +231,17 @@ impl Registrar<'_> {
         T: ?Sized + Send + Sync + 'static,
         R: Send + Sync + 'static,
     {
-        let (_, slot, needs) = self.provider(spec, declare, Location::caller());
-        slot.attach(recipe(needs));
-        Need::new(slot)
+        let (_, slot, own, needs) = self.provider(spec, declare, Location::caller());
+        match spec.role {
+            Role::Replacement => slot.attach_replacement(recipe(needs)),
+            Role::Only | Role::Member => slot.attach(recipe(needs)),
+        }
+        Need::own(slot, own)
     }
 
     /// Wraps the value of `T`, whoever provides it: `declare` declares what the wrapping needs, and
-    /// `wrap` does it. Those added later wrap those before.
+    /// `wrap` does it, for what the layer that makes the value hands to [`Slot::decorate`]. Those
+    /// added later wrap those before.
     #[track_caller]
     pub fn decorate_with<T, N, F>(
         &mut self,
@@ -240,7 +251,10 @@ impl Registrar<'_> {
     ) where
         T: ?Sized + Send + Sync + 'static,
         N: Send + Sync + 'static,
-        F: Fn(&Context, &N, Arc<T>) -> Result<Arc<T>, BoxError> + Send + Sync + 'static,
+        F: Fn(&Context, Option<&dyn Any>, &N, Arc<T>) -> Result<Arc<T>, BoxError>
+            + Send
+            + Sync
+            + 'static,
     {
         let location = Location::caller();
         let (key, module) = (Key::named::<T>(name), self.module);
@@ -248,7 +262,7 @@ impl Registrar<'_> {
         self.declarations.decorators.push(DecoratorRecord { key, module, location });
         let needs = self.declare_for(by, location, declare);
         let slot = self.declarations.slot::<T>(key);
-        slot.add_decorator(Box::new(move |cx, value| wrap(cx, &needs, value)));
+        slot.add_decorator(Box::new(move |cx, within, value| wrap(cx, within, &needs, value)));
     }
 
     /// Declares that this module uses the one `T` in the application.
@@ -320,7 +334,7 @@ impl Registrar<'_> {
         spec: ProviderSpec,
         declare: impl FnOnce(&mut Registrar<'_>) -> N,
         location: &'static Location<'static>,
-    ) -> (ProviderId, Arc<Slot<T>>, N) {
+    ) -> (ProviderId, Arc<Slot<T>>, Arc<()>, N) {
         let ProviderSpec { name, lifetime, role } = spec;
         let key = Key::named::<T>(name);
         // One of many has a value of its own.
@@ -329,6 +343,7 @@ impl Registrar<'_> {
             Role::Only | Role::Replacement => self.declarations.slot(key),
         };
         let id = self.declarations.next_provider();
+        let own = Arc::new(());
         self.declarations.providers.push(ProviderRecord {
             id,
             key,
@@ -337,9 +352,10 @@ impl Registrar<'_> {
             lifetime,
             role,
             slot: Arc::clone(&slot) as _,
+            own: Arc::downgrade(&own),
         });
         let needs = self.declare_for(NeededBy::Provider(id), location, declare);
-        (id, slot, needs)
+        (id, slot, own, needs)
     }
 
     fn declare_for<N>(

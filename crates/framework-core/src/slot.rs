@@ -8,7 +8,8 @@ use arc_swap::ArcSwapOption;
 
 use crate::{BoxError, BoxFuture, Chain, Contain, Context, Key, contain};
 
-type DecorateFn<T> = Box<dyn Fn(&Context, Arc<T>) -> Result<Arc<T>, BoxError> + Send + Sync>;
+type DecorateFn<T> =
+    Box<dyn Fn(&Context, Option<&dyn Any>, Arc<T>) -> Result<Arc<T>, BoxError> + Send + Sync>;
 
 /// The cell that a value lives in once its provider has started.
 ///
@@ -19,7 +20,11 @@ pub struct Slot<T: ?Sized> {
     key: Key,
     value: ArcSwapOption<Arc<T>>,
     recipe: OnceLock<Box<dyn Any + Send + Sync>>,
+    replacement: OnceLock<Box<dyn Any + Send + Sync>>,
+    // Filled while modules register; the first use closes the list, and from then on reading it
+    // takes no lock.
     decorators: Mutex<Vec<DecorateFn<T>>>,
+    closed_decorators: OnceLock<Vec<DecorateFn<T>>>,
     deferred: tokio::sync::Mutex<Deferred>,
 }
 
@@ -46,7 +51,9 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
             key,
             value: ArcSwapOption::const_empty(),
             recipe: OnceLock::new(),
+            replacement: OnceLock::new(),
             decorators: Mutex::default(),
+            closed_decorators: OnceLock::new(),
             deferred: tokio::sync::Mutex::new(Deferred::Absent),
         }
     }
@@ -106,26 +113,40 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
         self.decorators.lock().unwrap_or_else(PoisonError::into_inner).push(decorate);
     }
 
-    /// Wraps `value` in every decorator of the key.
+    /// Wraps `value` in every decorator of the key. A layer that makes the value on demand hands
+    /// its decorators, in `within`, what the value is made for: a scope.
     ///
     /// # Errors
     ///
     /// Returns the first error of a decorator.
-    pub fn decorate(&self, cx: &Context, value: Arc<T>) -> Result<Arc<T>, BoxError> {
-        let decorators = self.decorators.lock().unwrap_or_else(PoisonError::into_inner);
-        decorators.iter().try_fold(value, |value, decorate| decorate(cx, value))
+    pub fn decorate(
+        &self,
+        cx: &Context,
+        within: Option<&dyn Any>,
+        value: Arc<T>,
+    ) -> Result<Arc<T>, BoxError> {
+        let decorators = self.closed_decorators.get_or_init(|| {
+            std::mem::take(&mut *self.decorators.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        decorators.iter().try_fold(value, |value, decorate| decorate(cx, within, value))
     }
 
     /// Attaches how to make values of this key, for layers whose values are made on demand. Only
-    /// the first recipe counts.
+    /// the first recipe counts, unless there is a [replacement](Self::attach_replacement).
     pub fn attach<R: Any + Send + Sync>(&self, recipe: R) {
         let _ = self.recipe.set(Box::new(recipe));
+    }
+
+    /// Attaches a recipe that takes the place of the attached one, whichever comes first. Only the
+    /// first replacement counts.
+    pub fn attach_replacement<R: Any + Send + Sync>(&self, recipe: R) {
+        let _ = self.replacement.set(Box::new(recipe));
     }
 
     /// The attached recipe, if there is one of this type.
     #[must_use]
     pub fn recipe<R: Any + Send + Sync>(&self) -> Option<&R> {
-        self.recipe.get()?.downcast_ref()
+        self.replacement.get().or_else(|| self.recipe.get())?.downcast_ref()
     }
 
     fn error(&self, cause: String) -> DeferredError {
@@ -204,6 +225,16 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_replacement_recipe_counts_in_either_order() {
+        let (before, after) = (slot(), slot());
+        before.attach_replacement("new");
+        before.attach("old");
+        after.attach("old");
+        after.attach_replacement("new");
+        assert_eq!([before.recipe(), after.recipe()], [Some(&"new"); 2]);
+    }
 
     fn slot() -> Arc<Slot<u8>> {
         Arc::new(Slot::new(Key::of::<u8>()))

@@ -1,0 +1,59 @@
+use std::{fmt, panic::Location};
+
+use framework_core::{Key, ModuleId};
+
+/// Why one module starts before another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edge {
+    /// The module that starts first.
+    pub(crate) before: ModuleId,
+    /// The module that waits.
+    pub(crate) after: ModuleId,
+    pub(crate) reason: Reason,
+    /// The declaration that the edge comes from.
+    pub(crate) location: &'static Location<'static>,
+}
+
+/// Why a module waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It needs a value that the other provides.
+    Needs(Key),
+    /// It contributes to the other, which must be there first.
+    Contributes(&'static str),
+    /// It collects what the other contributes.
+    Collects(&'static str),
+    /// It says that it cannot work without the other.
+    Requires,
+    /// It says that the other starts first if it is there.
+    After,
+    /// The other is a foundation.
+    Foundation,
+}
+
+impl Reason {
+    /// How easily a cycle is broken here; the least is the easiest.
+    pub(crate) fn strength(self) -> u8 {
+        match self {
+            Self::After => 0,
+            Self::Foundation => 1,
+            Self::Requires => 2,
+            Self::Contributes(_) | Self::Collects(_) => 3,
+            Self::Needs(_) => 4,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Needs(key) => write!(f, "needs `{key}`"),
+            Self::Contributes(kind) => write!(f, "contributes {kind}"),
+            Self::Collects(kind) => write!(f, "collects {kind}"),
+            Self::Requires => f.write_str("requires it"),
+            Self::After => f.write_str("starts after it"),
+            Self::Foundation => f.write_str("it is a foundation"),
+        }
+    }
+}
