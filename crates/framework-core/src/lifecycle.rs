@@ -170,6 +170,7 @@ struct Shared {
     made: Duration,
     phase: watch::Sender<Phase>,
     requests: watch::Sender<u32>,
+    deadline: watch::Sender<Option<Duration>>,
     reason: OnceLock<ShutdownReason>,
     observers: OnceLock<Vec<Observe>>,
     journal: Mutex<Journal>,
@@ -196,6 +197,7 @@ impl Lifecycle {
             clock,
             phase: watch::Sender::new(Phase::Planned),
             requests: watch::Sender::new(0),
+            deadline: watch::Sender::new(None),
             reason: OnceLock::new(),
             observers: OnceLock::new(),
             journal: Mutex::default(),
@@ -235,6 +237,34 @@ impl Lifecycle {
             count = *requests;
         });
         self.emit(EventKind::ShutdownRequested { reason, count });
+    }
+
+    /// Asks the application to stop, unless it has been asked already. So a failure on the way down
+    /// does not hurry the rest, as a second signal would.
+    pub fn request_shutdown_once(&self, reason: ShutdownReason) {
+        if *self.shared.requests.borrow() == 0 {
+            self.request_shutdown(reason);
+        }
+    }
+
+    /// Follows when, on the clock of [`now`](Self::now), everything must have stopped: `None` until
+    /// the application is asked to, and sooner when it is asked again.
+    #[must_use]
+    pub fn stop_deadline(&self) -> watch::Receiver<Option<Duration>> {
+        self.shared.deadline.subscribe()
+    }
+
+    /// Sets when everything must have stopped. For whoever runs a plan.
+    pub fn set_stop_deadline(&self, at: Duration) {
+        self.shared.deadline.send_replace(Some(at));
+    }
+
+    /// Whether a module runs.
+    #[must_use]
+    pub fn is_running(&self, module: ModuleId) -> bool {
+        let journal = self.journal();
+        let status = journal.modules.get(module.index());
+        status.is_some_and(|status| status.state == ModuleState::Running)
     }
 
     /// Follows how often the application has been asked to stop.

@@ -63,7 +63,9 @@ Add the module that collects the kind (the HTTP module for routes), or remove th
     VERSION = "E0106", "a required module has the wrong version",
 "A module states with `reg.requires_version::<M>(\">=1.2, <2\")` which versions of `M` it works
 with. The `M` of this application has another version, or states none with `reg.version(\"1.4.0\")`;
-or one of the two texts cannot be read as a version.";
+or one of the two texts cannot be read as a version.
+
+Take a version within the range, or widen the range.";
 
     /// Two modules cannot be together.
     CONFLICT = "E0107", "two modules cannot be together",

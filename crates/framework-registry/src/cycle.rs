@@ -103,6 +103,7 @@ fn draw(issue: Issue, steps: Vec<Step>) -> Issue {
 fn row(edge: Edge, other: &str) -> String {
     match edge.reason {
         Reason::Needs(key) => format!("needs `{key}`"),
+        Reason::Uses(key) => format!("uses `{key}`"),
         Reason::Contributes(kind) => format!("contributes {kind}"),
         Reason::Collects(kind) => format!("collects {kind}"),
         Reason::Requires => format!("requires `{other}`"),
@@ -115,7 +116,7 @@ fn place(edge: Edge, values: &Values<'_>) -> String {
     let place = Place::from(edge.location);
     let other = values.declarations.module(edge.before).name;
     match edge.reason {
-        Reason::Needs(_) => format!("{place}   (provided by {other})"),
+        Reason::Needs(_) | Reason::Uses(_) => format!("{place}   (provided by {other})"),
         Reason::Contributes(_) => format!("{place}   (collected by {other})"),
         Reason::Collects(_) => format!("{place}   (contributed by {other})"),
         Reason::Requires | Reason::After | Reason::Foundation => place.to_string(),
@@ -137,9 +138,11 @@ fn cure(declarations: &Declarations, edge: Edge) -> String {
             "remove the `requires` of `{waits}` if its values say enough, or move what it wants of \
              `{other}` into a module of its own"
         ),
-        Reason::Contributes(_) | Reason::Collects(_) | Reason::Needs(_) => format!(
-            "move what `{waits}` wants of `{other}` into a module that both rely on, or let \
+        Reason::Contributes(_) | Reason::Collects(_) | Reason::Needs(_) | Reason::Uses(_) => {
+            format!(
+                "move what `{waits}` wants of `{other}` into a module that both rely on, or let \
              `{waits}` subscribe to an event of `{other}`"
-        ),
+            )
+        }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Edge {
 pub enum Reason {
     /// It needs a value that the other provides.
     Needs(Key),
+    /// It uses a value of the other if there is one.
+    Uses(Key),
     /// It contributes to the other, which must be there first.
     Contributes(&'static str),
     /// It collects what the other contributes.
@@ -33,6 +35,12 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the module cannot do without the other.
+    #[must_use]
+    pub fn is_hard(self) -> bool {
+        matches!(self, Self::Needs(_) | Self::Contributes(_) | Self::Requires)
+    }
+
     /// How easily a cycle is broken here; the least is the easiest.
     pub(crate) fn strength(self) -> u8 {
         match self {
@@ -40,7 +48,7 @@ impl Reason {
             Self::Foundation => 1,
             Self::Requires => 2,
             Self::Contributes(_) | Self::Collects(_) => 3,
-            Self::Needs(_) => 4,
+            Self::Uses(_) | Self::Needs(_) => 4,
         }
     }
 }
@@ -49,6 +57,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Needs(key) => write!(f, "needs `{key}`"),
+            Self::Uses(key) => write!(f, "uses `{key}`"),
             Self::Contributes(kind) => write!(f, "contributes {kind}"),
             Self::Collects(kind) => write!(f, "collects {kind}"),
             Self::Requires => f.write_str("requires it"),

@@ -43,8 +43,8 @@ pub struct PlannedModule {
     /// What it declared. Its constructs are in the order in which they are to run, and those of
     /// values that were replaced are gone.
     pub record: ModuleRecord,
-    /// The modules that it waits for, by position in start order.
-    pub waits_for: Vec<usize>,
+    /// The modules that it waits for, by position in start order, and whether it cannot do without.
+    pub waits_for: Vec<(usize, bool)>,
     /// Of each construct: whether it is put off until somebody wants its value.
     pub deferred: Vec<bool>,
 }
@@ -135,7 +135,9 @@ impl Plan {
             record.constructs.sort_by_key(|construct| rank[construct.provider.index()]);
             let deferred = record.constructs.iter().map(|c| made.deferred[c.provider.index()]);
             let deferred = deferred.collect();
-            let waits_for = node.waits_for.iter().map(|wait| wait.module).collect();
+            let wait =
+                |wait: &Wait| (wait.module, wait.reasons.iter().any(|reason| reason.is_hard()));
+            let waits_for = node.waits_for.iter().map(wait).collect();
             Some(PlannedModule { record, waits_for, deferred })
         };
         let modules = nodes.iter().zip(start).filter_map(take).collect();

@@ -79,7 +79,12 @@ impl<'d> Values<'d> {
         let edge = |after: ModuleId, need: &NeedRecord, provider: ProviderId| Edge {
             before: self.provider(provider).module,
             after,
-            reason: Reason::Needs(self.provider(provider).key),
+            reason: match need.mode {
+                NeedMode::Optional | NeedMode::All => Reason::Uses(self.provider(provider).key),
+                NeedMode::Required | NeedMode::Lazy | NeedMode::InScope => {
+                    Reason::Needs(self.provider(provider).key)
+                }
+            },
             location: need.location,
         };
         let by_modules = self

@@ -194,7 +194,7 @@ fn all_takes_named_values_and_members_in_the_order_of_registration() {
     assert_eq!(
         plan.to_string(),
         "one\n    u16 \"one\"\ntwo\n    u16\n    u16\n\
-         reader after one (needs `u16 \"one\"`) and two (needs `u16`)\n"
+         reader after one (uses `u16 \"one\"`) and two (uses `u16`)\n"
     );
     assert_eq!(plan.graph().modules()[1].values[0].lifetime, Lifetime::Singleton);
 }
