@@ -69,7 +69,7 @@ Take a version within the range, or widen the range.";
 
     /// Two modules cannot be together.
     CONFLICT = "E0107", "two modules cannot be together",
-"A module states with `reg.conflicts::<M>()` that it cannot be in one application with `M`.
+"A module states with `reg.conflicts::<M>()` that it cannot be in one application with `M`: two that do the same work, or own the same thing.
 
 Remove one of the two.";
 

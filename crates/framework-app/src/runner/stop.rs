@@ -1,0 +1,174 @@
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use framework_core::{ModuleState, Outcome, Phase, Stage, Unit, Work};
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant},
+};
+
+use super::{Cell, Shared};
+use crate::{Failure, budgets::LEAST_SLICE, planted::PlantedBug};
+
+/// What it takes to stop a module.
+pub(crate) struct StopWork {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) teardowns: Vec<Unit>,
+    /// The modules that this one waited for: they stop after it.
+    pub(crate) waited_for: Vec<usize>,
+}
+
+/// How a module stopped.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    pub(crate) module: &'static str,
+    pub(crate) in_time: bool,
+    pub(crate) took: Duration,
+}
+
+/// Stops modules, each when everything that relies on it has stopped.
+///
+/// A failure or a deadline never keeps the next from stopping; failures are kept in `shared`.
+pub(crate) async fn stop(
+    shared: &Arc<Shared>,
+    mut work: Vec<Option<StopWork>>,
+    deadline: Instant,
+) -> Vec<Stopped> {
+    let mut relied_on_by = vec![0_usize; work.len()];
+    let waited_for: Vec<Vec<usize>> = work
+        .iter()
+        .map(|work| work.as_ref().map_or(Vec::new(), |work| work.waited_for.clone()))
+        .collect();
+    waited_for.iter().flatten().for_each(|&before| relied_on_by[before] += 1);
+    let mut ready: VecDeque<usize> =
+        (0..work.len()).rev().filter(|at| relied_on_by[*at] == 0).collect();
+    let mut left = work.len();
+    // What nothing relies on takes in work from outside; the rest may still be needed for that.
+    let mut draining = ready.len();
+    plant(shared, &work, &mut ready, &mut relied_on_by);
+    let mut tasks = JoinSet::new();
+    let mut stopped = Vec::new();
+    while left > 0 {
+        while let Some(at) = ready.pop_front() {
+            let (shared, work) = (Arc::clone(shared), work[at].take());
+            tasks.spawn(async move {
+                match work {
+                    Some(work) => (at, Some(stop_one(&shared, work, deadline).await)),
+                    None => (at, None),
+                }
+            });
+        }
+        let Some(Ok((at, how))) = tasks.join_next().await else { break };
+        left -= 1;
+        stopped.extend(how);
+        draining = draining.saturating_sub(1);
+        if draining == 0 {
+            shared.lifecycle.enter(Phase::Stopping);
+        }
+        // Last started first, among those that are free at once.
+        let mut freed = Vec::new();
+        for &before in &waited_for[at] {
+            relied_on_by[before] = relied_on_by[before].wrapping_sub(1);
+            if relied_on_by[before] == 0 {
+                freed.push(before);
+            }
+        }
+        freed.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
+        ready.extend(freed);
+    }
+    stopped
+}
+
+/// Makes the mistakes that a test has asked for.
+fn plant(
+    shared: &Shared,
+    work: &[Option<StopWork>],
+    ready: &mut VecDeque<usize>,
+    relied_on_by: &mut [usize],
+) {
+    if shared.planted.has(PlantedBug::RootCancelledFirst) {
+        work.iter().flatten().for_each(|work| work.cell.cx.shutdown_token().cancel());
+    }
+    if shared.planted.has(PlantedBug::FirstInFirstOut) {
+        *ready = (0..work.len()).collect();
+        relied_on_by.fill(usize::MAX);
+    }
+}
+
+/// Stops one module: its units, its teardowns, its clean-ups, its tasks, its values.
+pub(crate) async fn stop_one(shared: &Arc<Shared>, work: StopWork, deadline: Instant) -> Stopped {
+    let StopWork { cell, teardowns, .. } = work;
+    let begun = Instant::now();
+    let limit = cell.own_stop.unwrap_or(shared.budgets.module_stop);
+    shared.enter(&cell, ModuleState::Stopping);
+    cell.cx.shutdown_token().cancel();
+    let until = Until { shared, begun, limit, deadline };
+
+    let mut in_time = true;
+    let mut supervisor = cell.take_supervisor();
+    let ended = async { while supervisor.join_next().await.is_some() {} };
+    if !until.over(ended).await {
+        in_time = false;
+        let (module, units) = (cell.name, cell.busy_with());
+        shared.fail(Failure::StopTimeout { module, units, limit: begun.elapsed() });
+    }
+    // Dropping it aborts what is left; waiting makes sure that nothing of it runs any more.
+    supervisor.shutdown().await;
+
+    let finish = async {
+        for Unit { name, work, .. } in teardowns.into_iter().rev() {
+            let Work::Teardown(teardown) = work else { continue };
+            let point = cell.point(Stage::Teardown, &Arc::from(name));
+            if let Err(source) = shared.step(&cell, point, cell.cx.clone(), teardown).await {
+                let unit = name.to_owned();
+                shared.fail(Failure::Stop { module: cell.name, unit, source });
+            }
+        }
+        shared.clean_up(&cell, &cell.cx).await;
+    };
+    let until = Until { begun: if in_time { begun } else { Instant::now() }, ..until };
+    if !until.over(finish).await {
+        in_time = false;
+        let (module, units) = (cell.name, cell.busy_with());
+        shared.dropped(&cell, Outcome::TimedOut);
+        shared.fail(Failure::StopTimeout { module, units, limit: begun.elapsed() });
+    }
+    shared.tasks.end(cell.id).await;
+    for (value, panic) in cell.drop_values() {
+        let (module, unit) = (cell.name, format!("dropping `{value}`"));
+        shared.fail(Failure::Stop { module, unit, source: panic.into() });
+    }
+    shared.enter(&cell, if in_time { ModuleState::Stopped } else { ModuleState::Abandoned });
+    Stopped { module: cell.name, in_time, took: begun.elapsed() }
+}
+
+/// How long a module may go on stopping.
+struct Until<'a> {
+    shared: &'a Shared,
+    begun: Instant,
+    limit: Duration,
+    deadline: Instant,
+}
+
+impl Until<'_> {
+    /// Whether `work` ended before the time was over.
+    async fn over(&self, work: impl Future<Output = ()>) -> bool {
+        let lifecycle = &self.shared.lifecycle;
+        let least = self.begun + LEAST_SLICE;
+        let own = (self.begun + self.limit).min(self.deadline).max(least);
+        // A second request moves the deadline forward; a third leaves no time at all.
+        let hurried = async {
+            lifecycle.shutdown_requested(2).await;
+            let at = Instant::now() + self.shared.budgets.force_after;
+            tokio::select! {
+                () = time::sleep_until(at.max(least)) => {}
+                () = lifecycle.shutdown_requested(3) => {}
+            }
+        };
+        tokio::select! {
+            biased;
+            () = work => true,
+            () = time::sleep_until(own) => false,
+            () = hurried => false,
+        }
+    }
+}

@@ -1,0 +1,4 @@
+mod driver;
+mod tree;
+
+pub(crate) use self::driver::{Adopted, Supervised, Supervisor};

@@ -1,0 +1,203 @@
+use std::{panic::Location, sync::Arc};
+
+use framework_core::{Contributed, Contribution, GateView, Issue, Module, Order, Registrar};
+
+use crate::{
+    codes,
+    config::{Config, Link},
+    error::ConfigError,
+    loaded::Loaded,
+    report::ConfigReport,
+    section::Section,
+    settings::Settings,
+    snapshot::{ConfigHandle, Snapshot, Store},
+    sources::Sources,
+};
+
+/// Adds configuration to [`Registrar`].
+pub trait ConfigExt: sealed::Sealed {
+    /// Claims the section called `name`, and gives a view of it. What is absent from the
+    /// configuration has its default.
+    ///
+    /// Two modules may claim one section if they read it as the same type.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `name` is not of the form `snake_case`, which is the form of all keys.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use framework_config::{ConfigExt, Settings};
+    /// use framework_core::{Module, Registrar};
+    /// # use schemars::JsonSchema;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize, JsonSchema)]
+    /// # struct CatalogSettings { page_size: u32 }
+    /// # impl Settings for CatalogSettings {}
+    /// # struct Catalog;
+    /// # impl Module for Catalog {
+    /// # fn name(&self) -> &'static str { "catalog" }
+    ///
+    /// fn register(self, reg: &mut Registrar<'_>) {
+    ///     let settings = reg.config::<CatalogSettings>("catalog");
+    ///     reg.setup("warm-up", move |_cx| async move {
+    ///         assert!(settings.get().page_size > 0);
+    ///         Ok(())
+    ///     });
+    /// }
+    /// # }
+    /// ```
+    #[track_caller]
+    fn config<T: Settings>(&mut self, name: &'static str) -> Config<T>;
+}
+
+/// Gives every module its section of one configuration.
+///
+/// Planning binds and checks all sections, so `check` finds every mistake without starting
+/// anything, and the values can be read from then on.
+///
+/// # Examples
+///
+/// ```
+/// use framework_config::{ConfigModule, Sources};
+///
+/// let module = ConfigModule::from(Sources::standard("shop").profile("test"));
+/// let handle = module.handle();
+/// assert!(handle.report().is_none(), "nothing is planned yet");
+/// ```
+#[derive(Debug)]
+pub struct ConfigModule {
+    loaded: Result<Loaded, ConfigError>,
+    store: Arc<Store>,
+}
+
+/// The application's one [`Link`], for all modules that register in it.
+#[derive(Default)]
+struct Shared(Arc<Link>);
+
+// ===== impl ConfigModule =====
+
+impl ConfigModule {
+    /// Takes a configuration that was loaded, or the reason why it could not be, which the plan
+    /// then tells along with everything else.
+    #[must_use]
+    pub fn new(loaded: Result<Loaded, ConfigError>) -> Self {
+        Self { loaded, store: Arc::default() }
+    }
+
+    /// Loads the [standard sources](Sources::standard) of the application called `app`. Blocks on
+    /// files.
+    #[must_use]
+    pub fn standard(app: impl Into<String>) -> Self {
+        Self::from(Sources::standard(app))
+    }
+
+    /// What can be asked about the configuration once it is planned.
+    #[must_use]
+    pub fn handle(&self) -> ConfigHandle {
+        ConfigHandle::new(Arc::clone(&self.store))
+    }
+}
+
+/// Loads the sources.
+impl From<Sources> for ConfigModule {
+    fn from(sources: Sources) -> Self {
+        Self::new(sources.load())
+    }
+}
+
+impl Module for ConfigModule {
+    fn name(&self) -> &'static str {
+        "config"
+    }
+
+    fn register(self, reg: &mut Registrar<'_>) {
+        reg.provide_value(Arc::new(self.handle()));
+        reg.shared::<Shared>().0.connect(Arc::clone(&self.store));
+        let sections = reg.collect::<Section>();
+        reg.gate("configuration", move |view: &GateView<'_>| {
+            let contributed = view.collected(&sections);
+            match &self.loaded {
+                Ok(loaded) => bind(loaded, contributed, &self.store),
+                Err(error) => {
+                    describe(contributed, &self.store);
+                    vec![error.to_issue()]
+                }
+            }
+        });
+    }
+}
+
+/// Binds every section and puts the result into force if nothing is wrong.
+fn bind(loaded: &Loaded, contributed: &[Contributed<Section>], store: &Store) -> Vec<Issue> {
+    let (claims, mut issues) = claims(contributed);
+    let sections: Vec<_> = claims.iter().map(|claim| claim.item()).collect();
+    let binding = loaded.bind(&sections, store.next_generation());
+    issues.extend(ConfigError::of(binding.faults).map(|error| error.to_issue()));
+    let names = sections.iter().map(|section| section.name().to_owned()).collect();
+    let values = binding.values.filter(|_| issues.is_empty()).unwrap_or_default();
+    store.commit(Snapshot::new(names, values, Arc::new(binding.report)));
+    issues
+}
+
+/// Makes a report of what may be configured, where nothing is known of what is.
+fn describe(contributed: &[Contributed<Section>], store: &Store) {
+    let (claims, _) = claims(contributed);
+    let sections: Vec<_> = claims.iter().map(|claim| claim.item()).collect();
+    let report = ConfigReport::without_values(&sections);
+    store.commit(Snapshot::new(Arc::default(), Vec::new(), Arc::new(report)));
+}
+
+/// The first claim on each section, by name, and an issue for each claim with another type.
+fn claims(contributed: &[Contributed<Section>]) -> (Vec<&Contributed<Section>>, Vec<Issue>) {
+    let (mut claims, mut issues) = (Vec::<&Contributed<Section>>::new(), Vec::new());
+    for claim in contributed {
+        match claims.iter().find(|known| known.item().name() == claim.item().name()) {
+            None => claims.push(claim),
+            Some(known) if known.item().same_type(claim.item()) => {}
+            Some(known) => issues.push(claimed_twice(known, claim)),
+        }
+    }
+    claims.sort_by_key(|claim| claim.item().name());
+    (claims, issues)
+}
+
+fn claimed_twice(first: &Contributed<Section>, second: &Contributed<Section>) -> Issue {
+    let name = first.item().name();
+    let summary = format!("the section `{name}` is claimed with two types");
+    let row = |claim: &Contributed<Section>| -> (String, &'static Location<'static>) {
+        let text = format!("`{}` reads it as {}", claim.module(), claim.item().type_name());
+        (text, claim.location())
+    };
+    let ((one, there), (other, here)) = (row(first), row(second));
+    Issue::new(&codes::CLAIMED_TWICE, summary)
+        .evidence_at(one, there)
+        .evidence_at(other, here)
+        .help("give one of the sections another name, or let both read the same type")
+}
+
+// ===== impl Section, Registrar =====
+
+impl Contribution for Section {
+    const KIND: &'static str = "configuration sections";
+    const ORDER: Order = Order::CollectorFirst;
+}
+
+impl ConfigExt for Registrar<'_> {
+    #[track_caller]
+    fn config<T: Settings>(&mut self, name: &'static str) -> Config<T> {
+        let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(
+            !name.is_empty() && name.chars().all(snake),
+            "the section {name:?} must be named in snake_case",
+        );
+        self.contribute(Section::of::<T>(name.to_owned()));
+        Config::of_section(name, Arc::clone(&self.shared::<Shared>().0))
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Registrar<'_> {}
+}

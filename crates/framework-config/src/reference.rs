@@ -1,0 +1,164 @@
+//! `${env:X}`, `${env:X:-default}` and `${file:/path}` in values.
+
+use std::{collections::BTreeMap, path::Path};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    files,
+    node::{Content, Node},
+};
+
+/// A reference that cannot be followed.
+#[derive(Debug, PartialEq)]
+struct Unresolved {
+    what: String,
+    cure: String,
+}
+
+/// Text in which every reference was followed.
+struct Resolved {
+    text: Zeroizing<String>,
+    followed: bool,
+}
+
+/// Follows the references in every value at and below `node`. One that cannot be followed stays in
+/// the tree, and becomes a fault if its section is bound.
+pub(crate) fn resolve_all(node: &mut Node, variables: &BTreeMap<String, String>) {
+    match &mut node.content {
+        Content::List(items) => items.iter_mut().for_each(|item| resolve_all(item, variables)),
+        Content::Table(table) => {
+            table.values_mut().for_each(|value| resolve_all(value, variables));
+        }
+        Content::Text(text) | Content::Loose(text) if text.contains("${") => {
+            let original = text.to_string();
+            let resolved = resolve(text, variables);
+            match resolved {
+                Ok(resolved) if resolved.followed => {
+                    // What a variable or a file holds has no type.
+                    node.content = Content::Loose(resolved.text);
+                    node.reference = Some(original);
+                }
+                Ok(resolved) => *text = resolved.text,
+                Err(Unresolved { what, cure }) => {
+                    node.content = Content::Broken { what, cure };
+                    node.reference = Some(original);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn resolve(text: &str, variables: &BTreeMap<String, String>) -> Result<Resolved, Unresolved> {
+    let mut resolved = Resolved { text: Zeroizing::default(), followed: false };
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, after) = (&rest[..at], &rest[at + 2..]);
+        if let Some(before) = before.strip_suffix('$') {
+            resolved.text.push_str(before);
+            resolved.text.push_str("${");
+            rest = after;
+            continue;
+        }
+        let Some((reference, after)) = after.split_once('}') else {
+            let what = "the reference has no end".to_owned();
+            return Err(Unresolved { what, cure: "close it with `}`, or write `$${`".to_owned() });
+        };
+        resolved.text.push_str(before);
+        resolved.text.push_str(&follow(reference, variables)?);
+        resolved.followed = true;
+        rest = after;
+    }
+    resolved.text.push_str(rest);
+    Ok(resolved)
+}
+
+fn follow(
+    reference: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<Zeroizing<String>, Unresolved> {
+    match reference.split_once(':') {
+        Some(("env", rest)) => variable(rest, variables),
+        Some(("file", path)) => file(Path::new(path)),
+        _ => Err(Unresolved {
+            what: format!("unknown reference `${{{reference}}}`"),
+            cure: format!(
+                "write ${{env:NAME}} or ${{file:/path}}; for plain text, $${{{reference}}}"
+            ),
+        }),
+    }
+}
+
+fn variable(
+    rest: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<Zeroizing<String>, Unresolved> {
+    let (name, default) = match rest.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (rest, None),
+    };
+    let value = match (variables.get(name), default) {
+        (Some(value), Some(default)) if value.is_empty() => Some(default),
+        (Some(value), _) => Some(value.as_str()),
+        (None, default) => default,
+    };
+    value.map(|value| Zeroizing::new(value.to_owned())).ok_or_else(|| Unresolved {
+        what: format!("the variable {name} is not set"),
+        cure: format!("set it, or write ${{env:{name}:-default}}"),
+    })
+}
+
+fn file(path: &Path) -> Result<Zeroizing<String>, Unresolved> {
+    let mut text = files::text(path).map(Zeroizing::new).map_err(|reason| Unresolved {
+        what: format!("{}: {reason}", path.display()),
+        cure: "mount the file, or correct the path".to_owned(),
+    })?;
+    let end = text.trim_end_matches(['\n', '\r']).len();
+    text.truncate(end);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let variables = [("HOST", "db"), ("EMPTY", "")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let resolved = resolve(text, &variables);
+        let resolved = resolved.map(|it| it.text.to_string()).map_err(|error| error.what);
+        assert_eq!(resolved, expected.map(str::to_owned).map_err(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn references_are_followed_wherever_they_stand() {
+        check("${env:HOST}", Ok("db"));
+        check("pg://${env:HOST}:${env:PORT:-5432}/x", Ok("pg://db:5432/x"));
+        check("${env:EMPTY}", Ok(""));
+        check("${env:EMPTY:-none}", Ok("none"));
+        check("$5 and {}", Ok("$5 and {}"));
+    }
+
+    #[test]
+    fn a_doubled_dollar_is_plain_text() {
+        check("$${env:HOST}", Ok("${env:HOST}"));
+        check("$${a} ${env:HOST}", Ok("${a} db"));
+    }
+
+    #[test]
+    fn what_cannot_be_followed_says_why() {
+        check("${env:GONE}", Err("the variable GONE is not set"));
+        check("${file:/nowhere/x}", Err("/nowhere/x: the file is not there"));
+        check("${HOME}", Err("unknown reference `${HOME}`"));
+        check("${env:HOST", Err("the reference has no end"));
+    }
+
+    #[test]
+    fn the_newline_at_the_end_of_a_file_is_not_part_of_the_value() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        check(&format!("${{file:{}}}", path.display()), Ok("s3cret"));
+    }
+}

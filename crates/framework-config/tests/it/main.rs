@@ -1,0 +1,10 @@
+//! What the crate promises, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, and so do its helpers")]
+
+mod messages;
+mod module;
+mod report;
+mod secrets;
+mod settings;
+mod sources;

@@ -1,0 +1,6 @@
+use framework_di::interface;
+
+#[interface]
+trait Products {}
+
+fn main() {}

@@ -1,0 +1,64 @@
+use std::{convert::Infallible, ops::Deref, sync::Arc};
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::request::Parts;
+
+/// One service out of a router's state.
+///
+/// The state is built once, when the server starts; a request copies a pointer.
+///
+/// # Examples
+///
+/// ```
+/// use axum::{Router, extract::FromRef, routing::get};
+/// use framework_http::Dep;
+/// use std::sync::Arc;
+///
+/// struct Products(Vec<&'static str>);
+///
+/// #[derive(Clone)]
+/// struct CatalogState {
+///     products: Arc<Products>,
+/// }
+///
+/// impl FromRef<CatalogState> for Arc<Products> {
+///     fn from_ref(state: &CatalogState) -> Self {
+///         Arc::clone(&state.products)
+///     }
+/// }
+///
+/// async fn list(Dep(products): Dep<Products>) -> String {
+///     products.0.join(", ")
+/// }
+///
+/// let router: Router<CatalogState> = Router::new().route("/products", get(list));
+/// ```
+#[derive(Debug)]
+pub struct Dep<T: ?Sized>(pub Arc<T>);
+
+impl<T: ?Sized> Clone for Dep<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> Deref for Dep<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<S, T> FromRequestParts<S> for Dep<T>
+where
+    T: ?Sized + Send + Sync + 'static,
+    Arc<T>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(Arc::from_ref(state)))
+    }
+}

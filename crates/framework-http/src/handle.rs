@@ -1,0 +1,168 @@
+use std::{
+    convert::Infallible,
+    future::{Future, Ready, ready},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
+
+use arc_swap::ArcSwapOption;
+use axum::{Router, body::Body, response::IntoResponse as _, routing::future::RouteFuture};
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tokio::sync::watch;
+use tower::Service;
+
+use crate::{Problem, RouteEntry, ServeReport, Traffic};
+
+/// The running server, for those who want to know where it listens, what it serves and how busy it
+/// is, or to call it without a socket. [`HttpModule`](crate::HttpModule) provides it.
+#[derive(Clone, Debug)]
+pub struct HttpHandle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    router: ArcSwapOption<Router>,
+    routes: OnceLock<Vec<RouteEntry>>,
+    bound: watch::Sender<Option<Bound>>,
+    report: OnceLock<ServeReport>,
+}
+
+#[derive(Clone, Debug)]
+struct Bound {
+    address: SocketAddr,
+    traffic: Traffic,
+}
+
+/// Whatever routes are in force when a request comes.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveRouter {
+    shared: Arc<Shared>,
+}
+
+pin_project! {
+    #[project = LiveProjection]
+    pub(crate) enum LiveFuture {
+        Routed { #[pin] inner: RouteFuture<Infallible> },
+        NotYet { inner: Ready<Response<Body>> },
+    }
+}
+
+// ===== impl HttpHandle =====
+
+impl HttpHandle {
+    pub(crate) fn new() -> Self {
+        let shared = Shared {
+            router: ArcSwapOption::empty(),
+            routes: OnceLock::new(),
+            bound: watch::Sender::new(None),
+            report: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The address that clients connect to, once the port is bound.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.shared.bound.borrow().as_ref().map(|bound| bound.address)
+    }
+
+    /// Waits until the port is bound.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn bound(&self) -> SocketAddr {
+        let mut changes = self.shared.bound.subscribe();
+        match changes.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(bound)) => bound.address,
+            // The sender lives as long as `self`, and the condition has been met.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// The counts of connections and requests, once the port is bound.
+    #[must_use]
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.shared.bound.borrow().as_ref().map(|bound| bound.traffic.clone())
+    }
+
+    /// Every route of every module, by path and method; empty until the server has started.
+    #[must_use]
+    pub fn routes(&self) -> &[RouteEntry] {
+        self.shared.routes.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// How the server ended, once it has.
+    #[must_use]
+    pub fn report(&self) -> Option<&ServeReport> {
+        self.shared.report.get()
+    }
+
+    /// Passes `request` through everything that a request from a socket passes through, except
+    /// the socket. Before the server has started and after it
+    /// has ended, the answer is a 503.
+    pub async fn call(&self, request: Request<Body>) -> Response<Body> {
+        let Ok(response) = self.service().call(request).await;
+        response
+    }
+
+    pub(crate) fn service(&self) -> LiveRouter {
+        LiveRouter { shared: Arc::clone(&self.shared) }
+    }
+
+    pub(crate) fn install(&self, router: Router, routes: Vec<RouteEntry>) {
+        let _ = self.shared.routes.set(routes);
+        self.shared.router.store(Some(Arc::new(router)));
+    }
+
+    /// Lets go of the routes, and so of what their modules provide.
+    pub(crate) fn uninstall(&self) {
+        self.shared.router.store(None);
+    }
+
+    pub(crate) fn set_bound(&self, address: SocketAddr, traffic: Traffic) {
+        self.shared.bound.send_replace(Some(Bound { address, traffic }));
+    }
+
+    pub(crate) fn set_report(&self, report: ServeReport) {
+        let _ = self.shared.report.set(report);
+    }
+}
+
+// ===== impl LiveRouter =====
+
+impl Service<Request<Body>> for LiveRouter {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = LiveFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> LiveFuture {
+        match &*self.shared.router.load() {
+            // A router is always ready, and a clone of it is one pointer.
+            Some(router) => LiveFuture::Routed { inner: Router::clone(router).call(request) },
+            None => {
+                let problem = Problem::unavailable().detail("the server is not running");
+                LiveFuture::NotYet { inner: ready(problem.into_response()) }
+            }
+        }
+    }
+}
+
+impl Future for LiveFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            LiveProjection::Routed { inner } => inner.poll(cx),
+            LiveProjection::NotYet { inner } => Pin::new(inner).poll(cx).map(Ok),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The routes that modules contribute, and what they look like together.
+
+use std::fmt;
+
+use axum::Router;
+use framework_core::{BoxError, Context, Contribution, Order};
+
+mod assemble;
+mod conflict;
+mod inspect;
+mod path;
+mod table;
+
+pub use self::{assemble::AssembleError, table::RouteEntry};
+pub(crate) use self::{assemble::assemble, conflict::issues, table::table};
+
+use self::inspect::Inspected;
+
+type BuildRouter = Box<dyn Fn(&Context) -> Result<Router, BoxError> + Send + Sync>;
+
+/// The routes of one module, with their state still to be built.
+pub struct Routes {
+    inspected: Option<Inspected>,
+    build: BuildRouter,
+}
+
+impl Routes {
+    /// The routes of `router`, whose state `build_state` makes once when the server starts.
+    pub fn new<S>(
+        router: Router<S>,
+        build_state: impl Fn(&Context) -> Result<S, BoxError> + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let inspected = inspect::inspect(&router);
+        let build = move |cx: &Context| Ok(router.clone().with_state(build_state(cx)?));
+        Self { inspected, build: Box::new(build) }
+    }
+
+    /// What the router says of itself; `None` if it says it in a way that is not understood.
+    fn inspected(&self) -> Option<&Inspected> {
+        self.inspected.as_ref()
+    }
+
+    fn build(&self, cx: &Context) -> Result<Router, BoxError> {
+        (self.build)(cx)
+    }
+}
+
+impl Contribution for Routes {
+    const KIND: &'static str = "http routes";
+    // The server opens when every module with routes has started, and closes before any stops.
+    const ORDER: Order = Order::CollectorLast;
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").field("inspected", &self.inspected).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use http::{Request, Response};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep},
+};
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::{
+    ServerSettings, Traffic,
+    accept::Admitted,
+    executor::StreamTasks,
+    io::ConnectionIo,
+    service::ConnectionService,
+    state::{ConnectionState, Due},
+};
+use crate::drain::DrainStage;
+
+/// How often an HTTP/2 client is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// How often to look at a connection that is busy, should nothing else wake it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// One accepted connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    io: ConnectionIo<TcpStream>,
+    peer: SocketAddr,
+    state: Arc<ConnectionState>,
+    streams: TaskTracker,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        admitted: Admitted,
+        settings: ServerSettings,
+        traffic: &Traffic,
+        streams: TaskTracker,
+    ) -> Self {
+        let Admitted { stream, peer, permit } = admitted;
+        let state = Arc::new(ConnectionState::new(traffic.clone(), settings));
+        let io = ConnectionIo::new(stream, Arc::clone(&state), permit);
+        Self { io, peer, state, streams }
+    }
+
+    pub(crate) async fn serve<S, B>(self, service: S)
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let (executor, _ends_streams) = StreamTasks::new(self.streams);
+        let mut builder = Builder::new(executor);
+        // The state's own limit covers the head as well, with one timer a connection.
+        builder.http1().header_read_timeout(None);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(200)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY);
+        let service = ConnectionService::new(service, Arc::clone(&self.state), self.peer);
+        let protocol = builder.serve_connection_with_upgrades(TokioIo::new(self.io), service);
+        let mut protocol = pin!(protocol);
+        let driver = Driver { state: self.state, peer: self.peer };
+        driver.run(protocol.as_mut(), |protocol| protocol.graceful_shutdown()).await;
+    }
+}
+
+/// Keeps one connection to its limits, and through a drain.
+struct Driver {
+    state: Arc<ConnectionState>,
+    peer: SocketAddr,
+}
+
+enum Event {
+    Ended,
+    Stage(DrainStage),
+    Due(Due),
+}
+
+impl Driver {
+    async fn run<P, E>(self, mut protocol: Pin<&mut P>, say_goodbye: impl Fn(Pin<&mut P>))
+    where
+        P: Future<Output = Result<(), E>>,
+        E: std::fmt::Display,
+    {
+        let mut stages = self.state.traffic().watch_stage();
+        let mut stage = *stages.borrow_and_update();
+        let mut timer = pin!(sleep(self.look_after(stage)));
+        loop {
+            let event = {
+                let mut changed = pin!(stages.changed());
+                poll_fn(|cx| {
+                    if let Poll::Ready(ended) = protocol.as_mut().poll(cx) {
+                        self.note_end(ended);
+                        return Poll::Ready(Event::Ended);
+                    }
+                    if changed.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Event::Stage(stage));
+                    }
+                    self.poll_due(stage, timer.as_mut(), cx).map(Event::Due)
+                })
+                .await
+            };
+            match event {
+                Event::Ended => return,
+                Event::Stage(old) => {
+                    stage = *stages.borrow_and_update();
+                    if stage >= DrainStage::Force {
+                        return;
+                    }
+                    if self.leaves_at(old, stage) && self.state.close() {
+                        say_goodbye(protocol.as_mut());
+                    }
+                    timer.as_mut().reset(Instant::now() + self.look_after(stage));
+                }
+                Event::Due(Due::CloseIdle) => {
+                    if self.state.close() {
+                        say_goodbye(protocol.as_mut());
+                    }
+                }
+                Event::Due(Due::Abort(why)) => {
+                    tracing::debug!(peer = %self.peer, "dropped a connection: the client {why}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// HTTP/2 finishes its streams after a goodbye, so it is said as soon as there is a reason to.
+    /// HTTP/1 connections leave with their next response, or when they are idle.
+    fn leaves_at(&self, old: DrainStage, new: DrainStage) -> bool {
+        self.state.is_http2() && old < new
+    }
+
+    /// Ready when something is due. The timer may go off early and finds out then: most requests
+    /// end long before their connection's limit, and need not touch it.
+    fn poll_due(
+        &self,
+        stage: DrainStage,
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Due> {
+        loop {
+            let due = self.state.due(stage);
+            if let Some((at, _)) = due
+                && at < timer.deadline()
+            {
+                timer.as_mut().reset(at);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            match due {
+                Some((at, due)) if at <= now => {
+                    timer.as_mut().reset(now + self.look_after(stage));
+                    return Poll::Ready(due);
+                }
+                Some((at, _)) => timer.as_mut().reset(at),
+                None => timer.as_mut().reset(now + self.look_after(stage)),
+            }
+        }
+    }
+
+    fn look_after(&self, stage: DrainStage) -> Duration {
+        let settings = self.state.settings();
+        let limit = if stage >= DrainStage::StopAccept {
+            settings.drain_linger
+        } else {
+            settings.keep_alive
+        };
+        limit.clamp(Duration::from_millis(1), LOOK_EVERY)
+    }
+
+    fn note_end<E: std::fmt::Display>(&self, ended: Result<(), E>) {
+        if let Err(error) = ended {
+            tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use std::{
+    fmt,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
+};
+
+use super::{state::ConnectionState, traffic::OpenConnection};
+
+/// How long to read on after the last response, for a client that is still sending.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// The socket of one connection. Whoever holds it keeps the connection counted, so a connection
+/// that has become a WebSocket still counts.
+pub(crate) struct ConnectionIo<T> {
+    stream: T,
+    state: Arc<ConnectionState>,
+    lingering: Option<Pin<Box<Sleep>>>,
+    _open: OpenConnection,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<T> ConnectionIo<T> {
+    pub(crate) fn new(
+        stream: T,
+        state: Arc<ConnectionState>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let open = state.traffic().open();
+        Self { stream, state, lingering: None, _open: open, _permit: permit }
+    }
+
+    fn note_write(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Pending => self.state.write_stalled(),
+            Poll::Ready(_) => self.state.write_moved(),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ConnectionIo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionIo").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for ConnectionIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            // The one place where an idle connection is closed: nothing has arrived up to this
+            // very moment. Closing it from outside would lose a request that waits to be read.
+            Poll::Pending if self.state.reads_nothing_more() => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(())) => {
+                let arrived = &buf.filled()[before..];
+                if !arrived.is_empty() {
+                    self.state.bytes_arrived(arrived);
+                }
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note_write(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note_write(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Closes the sending side. If the client is still sending a body that nobody reads, reads on
+    /// for a moment: the kernel would answer it with a reset, which destroys the response.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        if !self.state.has_unread_body() {
+            return Poll::Ready(Ok(()));
+        }
+        let this = &mut *self;
+        let limit = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if limit.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        discard(&mut this.stream, cx)
+    }
+}
+
+/// Reads until the client closes. What goes wrong no longer matters.
+fn discard<T: AsyncRead + Unpin>(stream: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let mut scratch = [0_u8; 8192];
+    loop {
+        let mut buf = ReadBuf::new(&mut scratch);
+        match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf)) {
+            Ok(()) if !buf.filled().is_empty() => {}
+            _ => return Poll::Ready(Ok(())),
+        }
+    }
+}

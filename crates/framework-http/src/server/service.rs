@@ -1,0 +1,120 @@
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{body::Body, extract::ConnectInfo};
+use http::{
+    HeaderName, HeaderValue, Request, Response, Version,
+    header::{CONNECTION, HeaderMap},
+};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tower::{Service, ServiceExt as _, util::Oneshot};
+
+use super::{
+    body::{InFlight, RequestBody, ResponseBody},
+    state::ConnectionState,
+};
+
+/// Between the protocol and the application: counts each request, and tells clients when to leave.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionService<S> {
+    inner: S,
+    connection: Arc<ConnectionState>,
+    peer: SocketAddr,
+    keep_alive: Option<HeaderValue>,
+}
+
+pin_project! {
+    pub(crate) struct ConnectionFuture<F> {
+        #[pin]
+        inner: F,
+        version: Version,
+        request: Option<InFlight>,
+        keep_alive: Option<HeaderValue>,
+    }
+}
+
+impl<S> ConnectionService<S> {
+    pub(crate) fn new(inner: S, connection: Arc<ConnectionState>, peer: SocketAddr) -> Self {
+        let keep_alive = keep_alive_header(connection.settings().keep_alive);
+        Self { inner, connection, peer, keep_alive }
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+    B: http_body::Body,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = Infallible;
+    type Future = ConnectionFuture<Oneshot<S, Request<Body>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let in_flight = InFlight::new(&self.connection, &request);
+        let version = request.version();
+        let mut request = request.map(|body| self.body(body));
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        ConnectionFuture {
+            inner: self.inner.clone().oneshot(request),
+            version,
+            request: Some(in_flight),
+            keep_alive: self.keep_alive.clone(),
+        }
+    }
+}
+
+impl<S> ConnectionService<S> {
+    // Most requests have no body, and an empty one costs nothing to box.
+    fn body(&self, body: Incoming) -> Body {
+        if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(RequestBody::new(body, Arc::clone(&self.connection)))
+        }
+    }
+}
+
+impl<F, B> Future for ConnectionFuture<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: http_body::Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.inner.poll(cx));
+        let request = this.request.take().expect("a future is not polled after it has completed");
+        if *this.version < Version::HTTP_2 {
+            let serving = request.connection().traffic().is_serving();
+            say_how_long_to_stay(response.headers_mut(), serving, this.keep_alive.take());
+        }
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, request))))
+    }
+}
+
+fn say_how_long_to_stay(headers: &mut HeaderMap, serving: bool, keep_alive: Option<HeaderValue>) {
+    if !serving {
+        // An upgrade needs its own `Connection: upgrade`.
+        if headers.get(CONNECTION).is_none_or(|value| value != "upgrade") {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    } else if let Some(value) = keep_alive {
+        headers.insert(HeaderName::from_static("keep-alive"), value);
+    }
+}
+
+/// Promises a second less than what is kept: a request sent in time may travel for a while.
+fn keep_alive_header(keep_alive: Duration) -> Option<HeaderValue> {
+    let seconds = keep_alive.as_secs().checked_sub(1).filter(|&seconds| seconds > 0)?;
+    HeaderValue::try_from(format!("timeout={seconds}")).ok()
+}

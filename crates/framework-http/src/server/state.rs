@@ -1,0 +1,204 @@
+use std::{
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{ServerSettings, Traffic};
+use crate::drain::DrainStage;
+
+/// How long a connection that is closing may take before it is dropped.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is known about one connection, shared by its socket, its requests and its driver.
+///
+/// All three mostly live in one task; the atomics are for HTTP/2, where requests run in tasks of
+/// their own. Moments are microseconds on the server's clock, and 0 stands for "never".
+#[derive(Debug)]
+pub(crate) struct ConnectionState {
+    traffic: Traffic,
+    settings: ServerSettings,
+    in_flight: AtomicUsize,
+    used: AtomicBool,
+    http2: AtomicBool,
+    unread_body: AtomicBool,
+    closing: AtomicU8,
+    closing_since: AtomicU64,
+    idle_since: AtomicU64,
+    head_since: AtomicU64,
+    stalled_since: AtomicU64,
+}
+
+/// What is to be done about a connection, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nobody uses it: close it, unless a request has just arrived.
+    CloseIdle,
+    /// Its client is too slow: drop it.
+    Abort(&'static str),
+}
+
+const OPEN: u8 = 0;
+/// The socket pretends that its client has closed, unless there is something to read.
+const READ_NOTHING_MORE: u8 = 1;
+/// HTTP/2 says goodbye itself.
+const SAYING_GOODBYE: u8 = 2;
+
+impl ConnectionState {
+    pub(crate) fn new(traffic: Traffic, settings: ServerSettings) -> Self {
+        let now = micros(&traffic, Instant::now());
+        Self {
+            traffic,
+            settings,
+            in_flight: AtomicUsize::new(0),
+            used: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
+            unread_body: AtomicBool::new(false),
+            closing: AtomicU8::new(OPEN),
+            closing_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(now),
+            head_since: AtomicU64::new(0),
+            stalled_since: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    pub(crate) fn settings(&self) -> &ServerSettings {
+        &self.settings
+    }
+
+    // ----- what the socket sees -----
+
+    pub(crate) fn bytes_arrived(&self, bytes: &[u8]) {
+        if self.in_flight.load(Relaxed) > 0 || self.head_since.load(Relaxed) != 0 {
+            return;
+        }
+        let first = !self.used.load(Relaxed);
+        if first && bytes.starts_with(b"PRI") {
+            self.http2.store(true, Relaxed);
+        }
+        // The first head counts from connecting, or two limits would follow each other.
+        let since = if first { self.idle_since.load(Relaxed) } else { self.now() };
+        self.head_since.store(since, Relaxed);
+        let _ = self.closing.compare_exchange(READ_NOTHING_MORE, OPEN, Relaxed, Relaxed);
+    }
+
+    pub(crate) fn reads_nothing_more(&self) -> bool {
+        self.closing.load(Relaxed) == READ_NOTHING_MORE
+    }
+
+    pub(crate) fn write_stalled(&self) {
+        if self.stalled_since.load(Relaxed) == 0 {
+            self.stalled_since.store(self.now(), Relaxed);
+        }
+    }
+
+    pub(crate) fn write_moved(&self) {
+        if self.stalled_since.load(Relaxed) != 0 {
+            self.stalled_since.store(0, Relaxed);
+        }
+    }
+
+    pub(crate) fn has_unread_body(&self) -> bool {
+        self.unread_body.load(Relaxed)
+    }
+
+    // ----- what requests tell -----
+
+    pub(crate) fn request_started(&self, http2: bool) {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.traffic.request_started();
+        self.head_since.store(0, Relaxed);
+        self.unread_body.store(false, Relaxed);
+        if !self.used.load(Relaxed) {
+            self.http2.store(http2, Relaxed);
+            self.used.store(true, Relaxed);
+        }
+    }
+
+    pub(crate) fn body_left_unread(&self) {
+        self.unread_body.store(true, Relaxed);
+    }
+
+    pub(crate) fn request_ended(&self, now: Instant) {
+        self.idle_since.store(micros(&self.traffic, now), Relaxed);
+        self.in_flight.fetch_sub(1, Relaxed);
+        self.traffic.request_ended();
+    }
+
+    // ----- what the driver decides -----
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2.load(Relaxed)
+    }
+
+    /// Notes that the connection is being closed; `true` if HTTP/2 has to say so to the client.
+    pub(crate) fn close(&self) -> bool {
+        let http2 = self.is_http2();
+        if self.closing.load(Relaxed) != OPEN {
+            return false;
+        }
+        self.closing.store(if http2 { SAYING_GOODBYE } else { READ_NOTHING_MORE }, Relaxed);
+        self.closing_since.store(self.now(), Relaxed);
+        http2
+    }
+
+    /// What is due next, and when; `None` while a request is being answered.
+    pub(crate) fn due(&self, stage: DrainStage) -> Option<(Instant, Due)> {
+        let stalled = self.moment(&self.stalled_since).map(|since| {
+            (since + self.settings.write_stall_timeout, Due::Abort("takes no byte of a response"))
+        });
+        let idle = (self.in_flight.load(Relaxed) == 0).then(|| self.due_between_requests(stage));
+        stalled.into_iter().chain(idle).min_by_key(|&(at, _)| at)
+    }
+
+    fn due_between_requests(&self, stage: DrainStage) -> (Instant, Due) {
+        if self.closing.load(Relaxed) != OPEN {
+            // HTTP/2 may have had streams to finish since it said goodbye.
+            let since = self.closing_since.load(Relaxed).max(self.idle_since.load(Relaxed));
+            let since = self.traffic.instant(since);
+            return (since + CLOSE_LIMIT, Due::Abort("does not let itself be closed"));
+        }
+        if let Some(since) = self.moment(&self.head_since)
+            && !self.is_http2()
+        {
+            let limit = self.settings.header_read_timeout;
+            return (since + limit, Due::Abort("takes too long to send the head of a request"));
+        }
+        let idle_since = self.traffic.instant(self.idle_since.load(Relaxed));
+        (idle_since + self.idle_limit(stage), Due::CloseIdle)
+    }
+
+    fn idle_limit(&self, stage: DrainStage) -> Duration {
+        let settings = &self.settings;
+        let limit = if self.used.load(Relaxed) {
+            settings.keep_alive
+        } else {
+            settings.header_read_timeout
+        };
+        if stage >= DrainStage::StopAccept { limit.min(settings.drain_linger) } else { limit }
+    }
+
+    fn moment(&self, at: &AtomicU64) -> Option<Instant> {
+        match at.load(Relaxed) {
+            0 => None,
+            micros => Some(self.traffic.instant(micros)),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        micros(&self.traffic, Instant::now())
+    }
+}
+
+/// A moment as a number that is never 0.
+fn micros(traffic: &Traffic, now: Instant) -> u64 {
+    traffic.micros(now).max(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Method;
+use tokio::{sync::watch, time::Instant};
+
+use crate::drain::DrainStage;
+
+/// What goes through a server right now. Cheap to clone and to read.
+#[derive(Clone)]
+pub struct Traffic {
+    shared: Arc<Shared>,
+}
+
+/// A request that the end of a drain cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CutRequest {
+    /// The request's method.
+    pub method: Method,
+    /// The request's path, without its query: that may hold secrets.
+    pub path: String,
+    /// How long the request had been in flight.
+    pub age: Duration,
+}
+
+/// What all connections of one server share.
+struct Shared {
+    epoch: Instant,
+    open: AtomicUsize,
+    in_flight: AtomicUsize,
+    accepted: AtomicU64,
+    // `stage` again as a plain number, for the one look at it that every response takes.
+    stage_now: AtomicU8,
+    stage: watch::Sender<DrainStage>,
+    connections: watch::Sender<()>,
+    cut: Mutex<Vec<CutRequest>>,
+}
+
+/// One connection, counted for as long as this exists.
+#[derive(Debug)]
+pub(crate) struct OpenConnection {
+    traffic: Traffic,
+}
+
+// ===== impl Traffic =====
+
+impl Traffic {
+    pub(crate) fn new() -> Self {
+        let shared = Shared {
+            epoch: Instant::now(),
+            open: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            accepted: AtomicU64::new(0),
+            stage_now: AtomicU8::new(DrainStage::Serving as u8),
+            stage: watch::Sender::new(DrainStage::Serving),
+            connections: watch::Sender::new(()),
+            cut: Mutex::new(Vec::new()),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// How many connections are open, those that became something else (WebSocket) included.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.shared.open.load(Ordering::Relaxed)
+    }
+
+    /// How many requests are being answered, up to the last byte of each response's body.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How many connections have been accepted since the server was made.
+    #[must_use]
+    pub fn accepted_connections(&self) -> u64 {
+        self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How far the server has come on its way to closed.
+    #[must_use]
+    pub fn stage(&self) -> DrainStage {
+        *self.shared.stage.borrow()
+    }
+
+    pub(crate) fn watch_stage(&self) -> watch::Receiver<DrainStage> {
+        self.shared.stage.subscribe()
+    }
+
+    /// Hears of every connection that closes.
+    pub(crate) fn watch_closings(&self) -> watch::Receiver<()> {
+        self.shared.connections.subscribe()
+    }
+
+    pub(crate) fn enter(&self, stage: DrainStage) {
+        self.shared.stage_now.store(stage as u8, Ordering::Relaxed);
+        self.shared.stage.send_if_modified(|old| std::mem::replace(old, stage) != stage);
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        self.shared.stage_now.load(Ordering::Relaxed) == DrainStage::Serving as u8
+    }
+
+    /// Microseconds since the server was made: what fits in an atomic number.
+    pub(crate) fn micros(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.shared.epoch).as_micros())
+            .unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn instant(&self, micros: u64) -> Instant {
+        self.shared.epoch + Duration::from_micros(micros)
+    }
+
+    pub(crate) fn open(&self) -> OpenConnection {
+        self.shared.open.fetch_add(1, Ordering::Relaxed);
+        self.shared.accepted.fetch_add(1, Ordering::Relaxed);
+        OpenConnection { traffic: self.clone() }
+    }
+
+    pub(crate) fn request_started(&self) {
+        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn request_ended(&self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn cut(&self, request: CutRequest) {
+        self.shared.cut.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    }
+
+    pub(crate) fn take_cut(&self) -> Vec<CutRequest> {
+        std::mem::take(&mut *self.shared.cut.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Traffic")
+            .field("stage", &self.stage())
+            .field("open_connections", &self.open_connections())
+            .field("requests_in_flight", &self.requests_in_flight())
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl OpenConnection =====
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.traffic.shared.open.fetch_sub(1, Ordering::Relaxed);
+        self.traffic.shared.connections.send_replace(());
+    }
+}

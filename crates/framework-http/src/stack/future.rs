@@ -1,0 +1,177 @@
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse as _, Response},
+};
+use framework_core::PanicError;
+use http::header;
+use http_body::Body as _;
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+use tracing::Span;
+
+use super::{
+    BodyTooLarge, RequestId,
+    body::{ObservedBody, Received},
+    observer::Observation,
+    request_id::X_REQUEST_ID,
+};
+use crate::{Problem, problem::Document};
+
+pin_project! {
+    /// A request on its way through the [`Stack`](super::Stack).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct StackFuture<F> {
+        #[pin]
+        inner: Option<F>,
+        answered: Option<Response>,
+        // Most handlers are done when they are first asked, and need no timer.
+        #[pin]
+        timer: Option<Sleep>,
+        request: Option<OnItsWay>,
+        counted: Option<(Received, u64)>,
+    }
+}
+
+struct OnItsWay {
+    id: RequestId,
+    span: Span,
+    observation: Option<Observation>,
+    timeout: Duration,
+}
+
+impl<F> StackFuture<F> {
+    pub(super) fn calling(inner: F) -> Self {
+        Self { inner: Some(inner), answered: None, timer: None, request: None, counted: None }
+    }
+
+    pub(super) fn answered(response: Response) -> Self {
+        Self { inner: None, answered: Some(response), timer: None, request: None, counted: None }
+    }
+
+    pub(super) fn counting(mut self, received: Received, limit: u64) -> Self {
+        self.counted = Some((received, limit));
+        self
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        id: RequestId,
+        span: Span,
+        observation: Option<Observation>,
+        timeout: Duration,
+    ) {
+        self.request = Some(OnItsWay { id, span, observation, timeout });
+    }
+}
+
+impl<F> Future for StackFuture<F>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let request = this.request.as_ref().expect("begun, and not polled after it has completed");
+        let response = {
+            let _in_span = request.span.enter();
+            let response = match this.inner.as_mut().as_pin_mut() {
+                Some(inner) => poll_contained(inner, cx),
+                None => this.answered.take().map_or(Poll::Pending, Poll::Ready),
+            };
+            match response {
+                Poll::Ready(response) => response,
+                Poll::Pending => {
+                    if this.timer.is_none() {
+                        this.timer.set(Some(sleep(request.timeout)));
+                    }
+                    match this.timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
+                        Some(Poll::Ready(())) => timed_out(request.timeout),
+                        Some(Poll::Pending) | None => return Poll::Pending,
+                    }
+                }
+            }
+        };
+        // What a handler that was given up holds is released before its client hears of it.
+        this.inner.set(None);
+        let request = this.request.take().expect("looked at above");
+        Poll::Ready(Ok(request.finish(response, this.counted.take())))
+    }
+}
+
+/// Polls a handler; if it panics, the answer is a problem document, and the log says why.
+fn poll_contained<F>(inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Response>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+        Ok(polled) => polled.map(|Ok(response)| response),
+        Err(payload) => {
+            let panic = PanicError::new(payload.as_ref());
+            Poll::Ready(Problem::internal(panic).into_response())
+        }
+    }
+}
+
+fn timed_out(limit: Duration) -> Response {
+    tracing::warn!(?limit, "a request took too long and was given up");
+    let detail = format!("the request took longer than {limit:?}");
+    Problem::unavailable().detail(detail).into_response()
+}
+
+impl OnItsWay {
+    fn finish(self, response: Response, counted: Option<(Received, u64)>) -> Response {
+        let mut response = response;
+        if let Some((received, limit)) = &counted
+            && received.bytes() > *limit
+            && response.status().is_client_error()
+            && response.extensions().get::<Box<Document>>().is_none()
+        {
+            // An extractor of axum's has said so in words of its own.
+            response = BodyTooLarge { limit: *limit }.problem().into_response();
+        }
+        if response.status().is_server_error() {
+            self.name_in_problem(&mut response);
+        }
+        response.headers_mut().entry(X_REQUEST_ID).or_insert_with(|| self.id.header());
+        match self.observation {
+            Some(observation) => observed(observation, response, counted),
+            None => response,
+        }
+    }
+
+    /// Puts the id into the document, so that whoever reports the error can name it.
+    fn name_in_problem(&self, response: &mut Response) {
+        let Some(mut document) = response.extensions_mut().remove::<Box<Document>>() else {
+            return;
+        };
+        document.extend("request_id".to_owned(), self.id.as_str().into());
+        *response.body_mut() = Body::from(document.to_json());
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+}
+
+fn observed(
+    mut observation: Observation,
+    response: Response,
+    counted: Option<(Received, u64)>,
+) -> Response {
+    observation.status = Some(response.status());
+    if let Some((received, _)) = counted {
+        observation.request_bytes = received.bytes();
+    }
+    if let Some(size) = response.body().size_hint().exact() {
+        observation.response_bytes = size;
+        return response;
+    }
+    response.map(|body| Body::new(ObservedBody::new(body, observation)))
+}

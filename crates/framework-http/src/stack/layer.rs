@@ -1,0 +1,36 @@
+use std::sync::Arc;
+
+use tower::Layer;
+
+use super::{Limits, StackService, observer::SharedObserver, request_id::RequestIds};
+
+/// [`Stack`](super::Stack) as a layer; cheap to clone, as a router does for every route.
+#[derive(Clone, Debug)]
+pub struct StackLayer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) observer: Option<SharedObserver>,
+    pub(super) ids: Arc<RequestIds>,
+}
+
+impl StackLayer {
+    pub(super) fn new(
+        limits: Limits,
+        observer: Option<SharedObserver>,
+        ids: Arc<RequestIds>,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { limits, observer, ids }) }
+    }
+}
+
+impl<S> Layer<S> for StackLayer {
+    type Service = StackService<S>;
+
+    fn layer(&self, inner: S) -> StackService<S> {
+        StackService::new(inner, Arc::clone(&self.shared))
+    }
+}

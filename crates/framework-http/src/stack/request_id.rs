@@ -1,0 +1,147 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+
+use crate::Problem;
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer ids are made anew: they would only fill the log.
+const MAX_LENGTH: usize = 128;
+
+/// What a request is known by: in the log, in the response's `x-request-id`, in error reports.
+///
+/// # Examples
+///
+/// ```
+/// use framework_http::RequestId;
+///
+/// async fn whoami(id: RequestId) -> String {
+///     format!("you are request {id}")
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+/// Makes ids: 128 bits in hexadecimal, random per process and counted up in a scrambled order.
+#[derive(Debug)]
+pub(super) struct RequestIds {
+    process: u64,
+    seed: u64,
+    next: AtomicU64,
+}
+
+// ===== impl RequestId =====
+
+impl RequestId {
+    /// The id as text: at most 128 characters out of `A–Z a–z 0–9 - _ . : / + = @`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
+    /// The id that a client sent, if it is one that can go into logs and headers as it is.
+    fn sent(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(X_REQUEST_ID)?;
+        let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
+        let bytes = value.as_bytes();
+        let fits = (1..=MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(sane);
+        fits.then(|| Self(value.clone()))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = parts.extensions.get::<Self>().cloned();
+        id.ok_or_else(|| Problem::internal("the request has no id: there is no stack around it"))
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+// ===== impl RequestIds =====
+
+impl RequestIds {
+    pub(super) fn new() -> Self {
+        // Each `RandomState` has keys of its own, from the operating system's randomness.
+        let random = || RandomState::new().hash_one(());
+        Self { process: random(), seed: random(), next: AtomicU64::new(0) }
+    }
+
+    pub(super) fn of(&self, headers: &HeaderMap) -> RequestId {
+        RequestId::sent(headers).unwrap_or_else(|| self.make())
+    }
+
+    fn make(&self) -> RequestId {
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let low = scramble(self.seed.wrapping_add(count));
+        let id = (u128::from(self.process) << 64) | u128::from(low);
+        let mut text = [0_u8; 32];
+        for (n, byte) in text.iter_mut().enumerate() {
+            let digit = (id >> (124 - 4 * n)) & 0xf;
+            *byte = b"0123456789abcdef"[digit as usize];
+        }
+        RequestId(HeaderValue::from_bytes(&text).expect("hexadecimal is a header value"))
+    }
+}
+
+/// The mixer of `SplitMix64`. It maps each number to another one, so ids never repeat.
+fn scramble(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn of(sent: &str) -> String {
+        let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::try_from(sent).unwrap())]);
+        RequestIds::new().of(&headers).to_string()
+    }
+
+    #[test]
+    fn a_sane_id_is_kept_and_anything_else_is_made_anew() {
+        assert_eq!(of("0af7-651916cd:43dd/8448_eb=@x.y+"), "0af7-651916cd:43dd/8448_eb=@x.y+");
+        assert_eq!(of(&"a".repeat(128)).len(), 128);
+        for sent in ["", "a b", "a\"b", "a\tb", "é", &"a".repeat(129)] {
+            let made = of(sent);
+            assert!(made != sent && made.len() == 32, "{sent:?} became {made:?}");
+        }
+    }
+
+    #[test]
+    fn ids_do_not_repeat() {
+        let ids = RequestIds::new();
+        let made: HashSet<_> = (0..10_000).map(|_| ids.make().to_string()).collect();
+        assert_eq!(made.len(), 10_000);
+        assert!(made.iter().all(|id| id.len() == 32));
+    }
+}

@@ -1,0 +1,115 @@
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::Body,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    response::{IntoResponse as _, Response},
+};
+use http_body::Body as _;
+use tower::Service;
+use tracing::Span;
+
+use super::{
+    BodyTooLarge, RequestId,
+    body::{LimitedBody, Received},
+    future::StackFuture,
+    layer::Shared,
+    observer::{Observation, known},
+};
+
+/// [`Stack`](super::Stack) around a service.
+#[derive(Clone, Debug)]
+pub struct StackService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+/// What becomes of a request's body.
+enum Admission {
+    /// It is small enough, and says so.
+    Known(u64),
+    /// It has to be counted while it comes in.
+    Counted(Received),
+    /// It is too large, and says so.
+    Refused(BodyTooLarge),
+}
+
+impl<S> StackService<S> {
+    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+
+    fn admit(&self, request: &mut Request) -> Admission {
+        let limit = self.shared.limits.body_limit;
+        let size = request.body().size_hint();
+        if size.lower() > limit {
+            return Admission::Refused(BodyTooLarge { limit });
+        }
+        if request.body().is_end_stream() {
+            return Admission::Known(0);
+        }
+        // The limit that axum has of its own would hide ours.
+        DefaultBodyLimit::disable().apply(request);
+        if let Some(size) = size.exact() {
+            return Admission::Known(size);
+        }
+        let body = std::mem::take(request.body_mut());
+        let (body, received) = LimitedBody::new(body, limit);
+        *request.body_mut() = Body::new(body);
+        Admission::Counted(received)
+    }
+
+    fn span(request: &Request, id: &RequestId) -> Span {
+        tracing::info_span!(
+            "request",
+            method = known(request.method()),
+            route = request.extensions().get::<MatchedPath>().map_or("unmatched", |m| m.as_str()),
+            request_id = id.as_str(),
+        )
+    }
+}
+
+impl<S> Service<Request> for StackService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = StackFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let id = self.shared.ids.of(request.headers());
+        let span = Self::span(&request, &id);
+        let mut observation = self.shared.observer.as_ref().map(|observer| {
+            let route = request.extensions().get::<MatchedPath>();
+            Observation::start(observer, request.method(), route)
+        });
+        let mut future = match self.admit(&mut request) {
+            Admission::Refused(too_large) => {
+                StackFuture::answered(too_large.problem().into_response())
+            }
+            Admission::Known(size) => {
+                if let Some(observation) = &mut observation {
+                    observation.request_bytes = size;
+                }
+                request.extensions_mut().insert(id.clone());
+                StackFuture::calling(span.in_scope(|| self.inner.call(request)))
+            }
+            Admission::Counted(received) => {
+                request.extensions_mut().insert(id.clone());
+                let calling = span.in_scope(|| self.inner.call(request));
+                StackFuture::calling(calling).counting(received, self.shared.limits.body_limit)
+            }
+        };
+        future.begin(id, span, observation, self.shared.limits.request_timeout);
+        future
+    }
+}

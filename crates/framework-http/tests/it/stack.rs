@@ -1,0 +1,272 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    routing::{get, post},
+};
+use framework_http::{
+    Json, Problem, RequestId, RequestObserver, RequestRecord, ServerSettings, Stack,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, StreamBody};
+use tower::ServiceExt as _;
+
+use crate::client::{Client, Running};
+
+/// A response as text: status, content type, body.
+async fn text(response: Response<Body>) -> (u16, String, String) {
+    let kind = response.headers().get("content-type").map_or("", |kind| kind.to_str().unwrap());
+    let (status, kind) = (response.status().as_u16(), kind.to_owned());
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, kind, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn call(router: &Router, request: Request<Body>) -> Response<Body> {
+    router.clone().oneshot(request).await.unwrap()
+}
+
+fn get_request(path: &str) -> Request<Body> {
+    Request::get(path).header("x-request-id", "id-1").body(Body::empty()).unwrap()
+}
+
+/// A body whose size nobody knows in advance.
+fn chunked(chunks: usize, size: usize) -> Body {
+    let chunk =
+        move |_| Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![b'x'; size])));
+    Body::new(StreamBody::new(futures_util::stream::iter((0..chunks).map(chunk))))
+}
+
+const PROBLEM: &str = "application/problem+json";
+
+#[tokio::test]
+async fn a_panic_becomes_a_500_that_names_the_request_and_nothing_else() {
+    let broken = async || {
+        let secret = String::from("db-3 is on fire");
+        if !secret.is_empty() {
+            panic!("{secret}");
+        }
+    };
+    let router = Stack::new().apply(Router::new().route("/", get(broken)));
+    assert_eq!(
+        text(call(&router, get_request("/")).await).await,
+        (
+            500,
+            PROBLEM.to_owned(),
+            concat!(
+                r#"{"type":"about:blank","title":"Internal Server Error","status":500,"#,
+                r#""detail":"something went wrong on our side; whoever runs this service finds it in the log","#,
+                r#""request_id":"id-1"}"#,
+            )
+            .to_owned(),
+        ),
+    );
+}
+
+#[tokio::test]
+async fn after_a_panic_the_same_connection_goes_on() {
+    let router = Router::new()
+        .route("/panic", get(async || -> &'static str { panic!("as the test wants") }))
+        .route("/", get(async || "hello"));
+    let server = Running::start(Stack::new().apply(router), ServerSettings::default()).await;
+    let mut client = Client::connect(server.address).await;
+    assert_eq!(client.get("/panic").await.status, 500);
+    assert_eq!(client.get("/").await.body, "hello");
+    assert_eq!(server.traffic.accepted_connections(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_takes_too_long_is_given_up_and_dropped() {
+    let dropped = Arc::new(());
+    let held = Arc::clone(&dropped);
+    let slow = async move || {
+        let _held = Arc::clone(&held);
+        std::future::pending::<()>().await;
+    };
+    let stack = Stack::new().request_timeout(Duration::from_secs(30));
+    let router = stack.apply(Router::new().route("/", get(slow)));
+    let before = Arc::strong_count(&dropped);
+    let start = tokio::time::Instant::now();
+    let response = call(&router, get_request("/")).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
+    assert_eq!(Arc::strong_count(&dropped), before);
+    assert_eq!(
+        text(response).await,
+        (
+            503,
+            PROBLEM.to_owned(),
+            concat!(
+                r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
+                r#""detail":"the request took longer than 30s","request_id":"id-1"}"#,
+            )
+            .to_owned(),
+        ),
+    );
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_whether_it_says_so_or_not() {
+    let raw = async |body: Bytes| body.len().to_string();
+    let json = async |Json(text): Json<String>| text;
+    let stack = Stack::new().body_limit(100);
+    let router = stack.apply(Router::new().route("/", post(raw)).route("/json", post(json)));
+    let refused = (
+        413,
+        PROBLEM.to_owned(),
+        concat!(
+            r#"{"type":"about:blank","title":"Payload Too Large","status":413,"#,
+            r#""detail":"the body is larger than 100 bytes","limit":100}"#,
+        )
+        .to_owned(),
+    );
+    let send = async |path: &str, body: Body| {
+        let request = Request::post(path).header("content-type", "application/json");
+        text(call(&router, request.body(body).unwrap()).await).await
+    };
+    for path in ["/", "/json"] {
+        assert_eq!(send(path, Body::from(vec![b'x'; 101])).await, refused);
+        assert_eq!(send(path, chunked(2, 51)).await, refused);
+    }
+    assert_eq!(send("/", Body::from(vec![b'x'; 100])).await.2, "100");
+    assert_eq!(send("/", chunked(2, 50)).await.2, "100");
+}
+
+#[tokio::test]
+async fn a_limit_above_that_of_axum_holds() {
+    let router = Router::new().route("/", post(async |body: Bytes| body.len().to_string()));
+    let router = Stack::new().body_limit(5 << 20).apply(router);
+    let request = Request::post("/").body(Body::from(vec![b'x'; 4 << 20])).unwrap();
+    assert_eq!(text(call(&router, request).await).await.2, (4 << 20).to_string());
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_get_problem_documents() {
+    let router = Stack::new().apply(Router::new().route("/known", get(async || "hello")));
+    assert_eq!(
+        text(call(&router, get_request("/nowhere")).await).await,
+        (
+            404,
+            PROBLEM.to_owned(),
+            concat!(
+                r#"{"type":"about:blank","title":"Not Found","status":404,"#,
+                r#""detail":"nothing is served at `/nowhere`"}"#,
+            )
+            .to_owned(),
+        ),
+    );
+    let response = call(&router, Request::post("/known").body(Body::empty()).unwrap()).await;
+    assert_eq!(response.headers()["allow"], "GET,HEAD");
+    assert_eq!(
+        text(response).await,
+        (
+            405,
+            PROBLEM.to_owned(),
+            concat!(
+                r#"{"type":"about:blank","title":"Method Not Allowed","status":405,"#,
+                r#""detail":"`/known` does not take `POST`"}"#,
+            )
+            .to_owned(),
+        ),
+    );
+}
+
+#[tokio::test]
+async fn a_request_is_known_by_one_id_to_its_handler_and_its_client() {
+    let router = Router::new().route("/", get(async |id: RequestId| id.to_string()));
+    let router = Stack::new().apply(router);
+    let response = call(&router, get_request("/")).await;
+    assert_eq!(response.headers()["x-request-id"], "id-1");
+    assert_eq!(text(response).await.2, "id-1");
+    let made = call(&router, Request::get("/").body(Body::empty()).unwrap()).await;
+    let id = made.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!((id.len(), text(made).await.2), (32, id));
+}
+
+#[tokio::test]
+async fn an_internal_error_is_told_to_the_log_and_not_to_the_client() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot load the product")]
+    struct Load(#[source] std::io::Error);
+    let fail = async || Problem::internal(Load(std::io::Error::other("disk 7 is gone")));
+    let router = Stack::new().apply(Router::new().route("/", get(fail)));
+    let log = Log::default();
+    let subscriber = log.subscriber();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let (status, _, body) = text(call(&router, get_request("/")).await).await;
+    drop(guard);
+    assert_eq!(status, 500);
+    assert!(body.contains(r#""request_id":"id-1""#) && !body.contains("disk"), "{body}");
+    let log = log.text();
+    assert!(log.contains("cannot load the product: disk 7 is gone"), "{log}");
+    assert!(log.contains(r#"request{method="GET" route="/" request_id="id-1"}"#), "{log}");
+}
+
+#[derive(Default)]
+struct Seen(Mutex<Vec<String>>);
+
+impl RequestObserver for Seen {
+    fn started(&self) {
+        self.0.lock().unwrap().push("started".to_owned());
+    }
+
+    fn finished(&self, record: &RequestRecord<'_>) {
+        let RequestRecord { method, route, status, request_bytes, response_bytes, .. } = record;
+        let line = format!("{method} {route} {} {request_bytes} {response_bytes}", status.as_u16());
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_every_request_by_its_route_and_with_its_sizes() {
+    let seen = Arc::new(Seen::default());
+    let stream = async |_: Bytes| chunked(3, 10);
+    let router = Router::new()
+        .route("/products/{id}", get(async || "hello").post(stream))
+        .route("/wait", get(std::future::pending::<StatusCode>));
+    let router = Stack::new().observer(Arc::clone(&seen) as _).apply(router);
+    let line = async |request: Request<Body>| {
+        text(call(&router, request).await).await;
+        let lines = std::mem::take(&mut *seen.0.lock().unwrap());
+        assert_eq!((lines.len(), lines[0].as_str()), (2, "started"), "{lines:?}");
+        lines[1].clone()
+    };
+    assert_eq!(line(get_request("/products/7")).await, "GET /products/{id} 200 0 5");
+    let upload = Request::post("/products/7").body(chunked(2, 7)).unwrap();
+    assert_eq!(line(upload).await, "POST /products/{id} 200 14 30");
+    let odd = Request::builder().method("BREW").uri("/products/7").body(Body::empty()).unwrap();
+    assert!(line(odd).await.starts_with("_OTHER /products/{id} 405 0 "));
+    assert!(line(get_request("/nowhere")).await.starts_with("GET unmatched 404 0 "));
+
+    let gone = router.clone().oneshot(get_request("/wait"));
+    assert!(tokio::time::timeout(Duration::from_millis(10), gone).await.is_err());
+    assert_eq!(*seen.0.lock().unwrap(), ["started", "GET /wait 499 0 0"]);
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
+        let log = self.clone();
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+use std::{
+    ffi::OsStr,
+    fs,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+use tracing::{debug, dispatcher::with_default, error, info, info_span};
+
+use super::{lines::Lines, *};
+
+fn settings(format: LogFormat, level: &str) -> TelemetrySettings {
+    TelemetrySettings { log: LogSettings { format, level: level.to_owned(), file: None } }
+}
+
+fn json_at(level: &str) -> (Telemetry, Lines) {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let settings = settings(LogFormat::Json, level);
+    (Telemetry::to_writer(&settings, move || writer.clone()).unwrap(), lines)
+}
+
+#[test]
+fn a_json_line_has_the_values_of_the_spans_around_it_at_its_top() {
+    let (telemetry, lines) = json_at("info");
+    with_default(&telemetry.dispatch(), || {
+        let request = info_span!(
+            "request",
+            request_id = "r-1",
+            module = "http",
+            status = tracing::field::Empty
+        );
+        let _in_request = request.enter();
+        request.record("status", 200_u16);
+        let _in_query = info_span!("query", module = "catalog", level = 3).entered();
+        info!(rows = 2, ratio = f64::NAN, fresh = true, "found \"it\"");
+    });
+    let mut line = lines.json().remove(0);
+    let timestamp = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+    assert!(timestamp.as_str().unwrap().ends_with('Z'), "{timestamp}");
+    assert_eq!(
+        line,
+        json!({
+            "level": "INFO",
+            "target": "framework_observability::telemetry::tests",
+            "message": "found \"it\"",
+            "fields": {"rows": 2, "ratio": "NaN", "fresh": true},
+            "span": "request:query",
+            "request_id": "r-1",
+            "module": "catalog",
+            "status": 200,
+            "span.level": 3,
+        })
+    );
+}
+
+#[test]
+fn an_error_is_logged_with_its_causes() {
+    let (telemetry, lines) = json_at("info");
+    let cause = TelemetryError::Level(LogLevelError::Empty);
+    with_default(&telemetry.dispatch(), || {
+        error!(error = &cause as &(dyn std::error::Error + 'static), "no log");
+    });
+    let text = &lines.json()[0]["fields"]["error"];
+    assert!(text.as_str().unwrap().starts_with("cannot log: a log level is missing"), "{text}");
+}
+
+#[test]
+fn the_level_of_a_running_process_changes_at_once() {
+    let (telemetry, lines) = json_at("info");
+    let level = telemetry.level();
+    with_default(&telemetry.dispatch(), || {
+        let chatter = || debug!("chatter");
+        chatter();
+        level.set("debug").unwrap();
+        chatter();
+        level.set("warn").unwrap();
+        chatter();
+        assert!(level.set("wran").is_err());
+    });
+    assert_eq!(lines.messages(), ["chatter"]);
+    assert_eq!(*level.get().unwrap(), "warn");
+}
+
+#[test]
+fn a_filter_speaks_of_parts_of_the_program() {
+    let (telemetry, lines) = json_at("warn, framework_observability::telemetry=debug");
+    with_default(&telemetry.dispatch(), || {
+        debug!("here");
+        debug!(target: "elsewhere", "there");
+    });
+    assert_eq!(lines.messages(), ["here"]);
+}
+
+#[test]
+fn a_bad_filter_is_refused_with_its_cure() {
+    for (filter, message) in [
+        ("", "a log level is missing: one of off, error, warn, info, debug, trace"),
+        (" , ", "a log level is missing: one of off, error, warn, info, debug, trace"),
+        ("inf", "`inf` is not a log level: did you mean `info`?"),
+        ("hyper", "`hyper` is not a log level: for one part of the program, write `hyper=debug`"),
+        (
+            "info,shop=debgu",
+            "cannot read `shop=debgu` as `target=level`: `debgu` is not a level, did you mean `debug`?",
+        ),
+        (
+            "shop=loudest",
+            "cannot read `shop=loudest` as `target=level`: `loudest` is not one of off, error, warn, info, debug, trace",
+        ),
+    ] {
+        assert_eq!(level::parse(filter).unwrap_err().to_string(), message, "{filter:?}");
+    }
+    for filter in
+        ["INFO", "off", "info,hyper=warn", "shop[request]=trace", "info,hyper", "my_app=2"]
+    {
+        assert!(level::parse(filter).is_ok(), "{filter}");
+    }
+}
+
+#[test]
+fn a_level_that_is_not_ours_is_not_changed() {
+    let level = LogLevel::detached();
+    assert_eq!(level.set("debug"), Err(LogLevelError::Detached));
+    assert_eq!(level.get(), None);
+}
+
+#[test]
+fn pretty_lines_have_no_colour_outside_a_terminal() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let settings = settings(LogFormat::Pretty, "info");
+    let telemetry = Telemetry::to_writer(&settings, move || writer.clone()).unwrap();
+    with_default(&telemetry.dispatch(), || info!(port = 8080, "listening"));
+    let text = String::from_utf8(lines.guard().clone()).unwrap();
+    assert!(text.contains("INFO") && text.contains("listening port=8080"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
+#[test]
+fn auto_is_for_people_on_a_terminal_and_for_machines_elsewhere() {
+    assert_eq!(LogFormat::Auto.or(true), LogFormat::Pretty);
+    assert_eq!(LogFormat::Auto.or(false), LogFormat::Json);
+    assert_eq!(LogFormat::Json.or(true), LogFormat::Json);
+    assert!(no_colour(Some(OsStr::new("1"))));
+    assert!(!no_colour(Some(OsStr::new(""))) && !no_colour(None));
+}
+
+#[test]
+fn after_a_rotation_lines_go_to_the_new_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, moved) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
+    let mut settings = settings(LogFormat::Json, "info");
+    settings.log.file = Some(path.clone());
+    let telemetry = Telemetry::new(&settings).unwrap();
+    let output = telemetry.output.clone().unwrap();
+    with_default(&telemetry.dispatch(), || {
+        info!("one");
+        fs::rename(&path, &moved).unwrap();
+        info!("two");
+        output.reopen().unwrap();
+        info!("three");
+    });
+    let messages = |path| {
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| line["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(messages(&moved), ["one", "two"]);
+    assert_eq!(messages(&path), ["three"]);
+    assert_eq!(output.lost_lines(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_loses_lines_and_counts_them() {
+    let mut settings = settings(LogFormat::Json, "info");
+    settings.log.file = Some("/dev/full".into());
+    let telemetry = Telemetry::new(&settings).unwrap();
+    let output = telemetry.output.clone().unwrap();
+    with_default(&telemetry.dispatch(), || info!("into the void"));
+    assert_eq!(output.lost_lines(), 1);
+}
+
+#[test]
+fn a_log_file_that_cannot_be_opened_is_named() {
+    let mut settings = settings(LogFormat::Auto, "info");
+    settings.log.file = Some("/nowhere/app.log".into());
+    let error = Telemetry::new(&settings).unwrap_err();
+    assert_eq!(error.to_string(), "cannot open the log file `/nowhere/app.log`");
+}
+
+#[test]
+fn an_added_layer_sees_what_passes_the_filter() {
+    struct Count(Arc<Mutex<u32>>);
+    impl<S: Subscriber> Layer<S> for Count {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+    let count = Arc::new(Mutex::new(0));
+    let (telemetry, _lines) = json_at("info");
+    let dispatch = telemetry.layer(Box::new(Count(Arc::clone(&count)))).dispatch();
+    with_default(&dispatch, || {
+        info!("counted");
+        debug!("not counted");
+    });
+    assert_eq!(*count.lock().unwrap(), 1);
+}
