@@ -1,5 +1,9 @@
 /// A mistake that the runner makes on purpose. Each was found in a framework that people use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "planted-bugs"),
+    expect(unreachable_pub, reason = "it is public where mistakes are compiled in")
+)]
 pub enum PlantedBug {
     /// When a module fails to start, those that had started are not stopped.
     NoRollback,

@@ -49,6 +49,9 @@ impl RunningApp {
         let cells: Vec<_> = work.iter().map(|work| Arc::clone(&work.cell)).collect();
         let Started { entered, interrupted } = runner::start(&shared, work, &mut stops).await;
         let Some(interrupted) = interrupted else {
+            // What was skipped has nothing to stop.
+            let skipped = stops.iter_mut().zip(&entered).filter(|(_, entered)| !**entered);
+            skipped.for_each(|(stop, _)| *stop = None);
             let report = report(&cells, &parts.graph, origin);
             shared.lifecycle.enter(Phase::Ready);
             let (slots, graph) = (parts.slots, parts.graph);

@@ -12,11 +12,15 @@ use crate::{
     settings::Settings,
 };
 
+/// After so many faults of one section the rest is not looked for: each costs another try.
+const MAX_FAULTS: usize = 100;
+
 /// What became of a section.
 #[derive(Debug)]
 pub(crate) struct Bound<T> {
     /// The value; if there are faults, with defaults in the place of what was faulty.
     pub(crate) value: Option<T>,
+    /// Everything that is wrong; never empty without a value.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -46,6 +50,11 @@ pub(crate) fn bind<T: Settings>(section: &str, node: &Node, schema: &SectionSche
     let value = loop {
         match T::deserialize(NodeDeserializer::new(&binder.rest)) {
             Ok(value) => break Some(value),
+            Err(_) if binder.faults.len() >= MAX_FAULTS => {
+                let key = binder.section.clone();
+                binder.faults.push(Fault::value(key, "has more problems than these", node.place()));
+                break None;
+            }
             Err(error) => {
                 if !binder.take_out(error) {
                     break None;
@@ -56,7 +65,11 @@ pub(crate) fn bind<T: Settings>(section: &str, node: &Node, schema: &SectionSche
     if let Some(value) = &value {
         binder.validate(value);
     }
-    Bound { value, faults: binder.faults }
+    let mut faults = binder.faults;
+    if value.is_none() && faults.is_empty() {
+        faults.push(Fault::value(KeyPath::key(section), "cannot be read", node.place()));
+    }
+    Bound { value, faults }
 }
 
 impl Binder<'_> {
@@ -70,9 +83,7 @@ impl Binder<'_> {
         match cause {
             Cause::Missing { key } => self.note_missing(&culprit, key),
             // What is wrong around a value that was taken out may be wrong only because it is gone.
-            cause
-                if self.rest.at(&culprit).is_some_and(Node::has_dropped)
-                    && !matches!(cause, Cause::UnknownKey { .. }) => {}
+            _ if self.rest.at(&culprit).is_some_and(Node::has_dropped) => {}
             cause => self.faults.extend(self.fault(&culprit, cause)),
         }
         self.drop_at(culprit)

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ffi::OsString};
 
 use crate::{
     fault::Fault,
@@ -15,20 +15,33 @@ pub(crate) enum Variables {
     #[default]
     Process,
     /// These and no others.
-    Given(BTreeMap<String, String>),
+    Given(BTreeMap<OsString, OsString>),
+}
+
+/// The variables at one time.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) values: BTreeMap<String, String>,
+    /// The names of those whose values are not text.
+    unreadable: Vec<String>,
 }
 
 impl Variables {
-    /// The variables as they are now. One that is not text cannot be a value, and is left out.
-    pub(crate) fn snapshot(&self) -> BTreeMap<String, String> {
-        match self {
-            Self::Given(variables) => variables.clone(),
-            Self::Process => std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
+    /// The variables as they are now. A name that is not text is nobody's key, and left out.
+    pub(crate) fn snapshot(&self) -> Taken {
+        let all: Vec<_> = match self {
+            Self::Given(variables) => variables.clone().into_iter().collect(),
+            Self::Process => std::env::vars_os().collect(),
+        };
+        let mut taken = Taken::default();
+        for (name, value) in all {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => drop(taken.values.insert(name, value)),
+                (Ok(name), Err(_)) => taken.unreadable.push(name),
+                (Err(_), _) => {}
+            }
         }
+        taken
     }
 }
 
@@ -52,19 +65,16 @@ pub(crate) fn variable(app: &str, path: &KeyPath) -> String {
 ///
 /// # Errors
 ///
-/// Returns a fault for each variable with too many levels.
-pub(crate) fn app_layer(
-    app: &str,
-    variables: &BTreeMap<String, String>,
-) -> Result<Node, Vec<Fault>> {
-    let mut root = Node::empty_table(Origin::Default);
-    let mut faults = Vec::new();
+/// Returns a fault for each variable with too many levels, or whose value is not text.
+pub(crate) fn app_layer(app: &str, variables: &Taken) -> Result<Node, Vec<Fault>> {
     let prefix = prefix(app);
-    for (name, value) in variables {
-        let Some(keys) = name.strip_prefix(&prefix).filter(|keys| keys.contains("__")) else {
-            continue;
-        };
-        let path = KeyPath::dotted(&keys.to_lowercase().replace("__", "."));
+    let keys = |name: &str| name.strip_prefix(&prefix).filter(|it| it.contains("__")).map(dotted);
+    let unreadable = variables.unreadable.iter().filter(|name| keys(name).is_some());
+    let fault = |name: &String| Fault::file(format!("env {name}"), "the value is not UTF-8 text");
+    let mut faults: Vec<_> = unreadable.map(fault).collect();
+    let mut root = Node::empty_table(Origin::Default);
+    for (name, value) in &variables.values {
+        let Some(path) = keys(name) else { continue };
         let origin = Origin::Variable(name.as_str().into());
         if path.steps().len() > MAX_DEPTH {
             faults.push(Fault::file(origin.to_string(), too_deep()));
@@ -73,6 +83,10 @@ pub(crate) fn app_layer(
         root.insert(&path, Node::loose(value, origin));
     }
     if faults.is_empty() { Ok(root) } else { Err(faults) }
+}
+
+fn dotted(keys: &str) -> KeyPath {
+    KeyPath::dotted(&keys.to_lowercase().replace("__", "."))
 }
 
 /// The layer of variables that are not the app's own but mean the same everywhere. `below` are the
@@ -116,9 +130,14 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
+    fn taken(pairs: &[(&str, &str)]) -> Taken {
+        Taken { values: map(pairs), unreadable: Vec::new() }
+    }
+
     #[test]
     fn two_underscores_are_a_level_and_one_is_part_of_a_key() {
-        let layer = app_layer("my-shop", &map(&[("MY_SHOP_HTTP__MAX_CONNECTIONS", "7")])).unwrap();
+        let layer =
+            app_layer("my-shop", &taken(&[("MY_SHOP_HTTP__MAX_CONNECTIONS", "7")])).unwrap();
         assert_eq!(text(&layer, "http.max_connections"), Some("7"));
         assert_eq!(variable("my-shop", &KeyPath::dotted("http.addr")), "MY_SHOP_HTTP__ADDR");
     }
@@ -126,7 +145,7 @@ mod tests {
     #[test]
     fn what_kubernetes_sets_beside_a_service_is_left_alone() {
         let layer =
-            app_layer("shop", &map(&[("SHOP_SERVICE_HOST", "10.0.0.1"), ("SHOPPING__X", "1")]))
+            app_layer("shop", &taken(&[("SHOP_SERVICE_HOST", "10.0.0.1"), ("SHOPPING__X", "1")]))
                 .unwrap();
         assert!(layer.table().unwrap().is_empty());
     }

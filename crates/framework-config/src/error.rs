@@ -15,6 +15,10 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    pub(crate) fn new(faults: Vec<Fault>) -> Self {
+        Self { faults }
+    }
+
     /// `None` if there are no faults.
     pub(crate) fn of(faults: Vec<Fault>) -> Option<Self> {
         (!faults.is_empty()).then_some(Self { faults })

@@ -45,8 +45,8 @@ pub struct Loaded {
 
 /// The sections of an application, bound to one configuration.
 pub(crate) struct Binding {
-    /// By section, in the order that was given; `None` if there are faults.
-    pub(crate) values: Option<Vec<Arc<AnySettings>>>,
+    /// By section, in the order that was given; worth nothing if there are faults.
+    pub(crate) values: Vec<Arc<AnySettings>>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) report: ConfigReport,
 }
@@ -81,13 +81,9 @@ impl Loaded {
     pub fn section<T: Settings>(&self, name: &str) -> Result<T, ConfigError> {
         let section = Section::of::<T>(name.to_owned());
         let bound = bind::bind::<T>(name, &self.node(name), section.schema());
-        match (ConfigError::of(bound.faults), bound.value) {
-            (None, Some(value)) => Ok(value),
-            (Some(error), _) => Err(error),
-            (None, None) => {
-                let fault = Fault::value(KeyPath::key(name), "cannot be read", &Origin::Default);
-                Err(ConfigError::one(fault))
-            }
+        match bound.value {
+            Some(value) if bound.faults.is_empty() => Ok(value),
+            _ => Err(ConfigError::new(bound.faults)),
         }
     }
 
@@ -103,8 +99,7 @@ impl Loaded {
             faults.extend(bound.faults);
             values.extend(bound.value);
         }
-        let whole = faults.is_empty() && values.len() == sections.len();
-        Binding { values: whole.then_some(values), faults, report }
+        Binding { values, faults, report }
     }
 
     /// The sections that no module claims.

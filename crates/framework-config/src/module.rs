@@ -136,7 +136,7 @@ fn bind(loaded: &Loaded, contributed: &[Contributed<Section>], store: &Store) ->
     let binding = loaded.bind(&sections, store.next_generation());
     issues.extend(ConfigError::of(binding.faults).map(|error| error.to_issue()));
     let names = sections.iter().map(|section| section.name().to_owned()).collect();
-    let values = binding.values.filter(|_| issues.is_empty()).unwrap_or_default();
+    let values = if issues.is_empty() { binding.values } else { Vec::new() };
     store.commit(Snapshot::new(names, values, Arc::new(binding.report)));
     issues
 }

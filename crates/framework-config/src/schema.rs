@@ -1,7 +1,10 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
-use crate::key_path::{KeyPath, Step};
+use crate::{
+    key_path::{KeyPath, Step},
+    secret::REDACTED,
+};
 
 /// What a section may hold, as one JSON Schema without references as far as that goes.
 #[derive(Clone, Debug)]
@@ -176,16 +179,26 @@ fn choices(schema: &Value) -> Vec<String> {
     all.filter(|choice| !choice.is_null()).map(Value::to_string).collect()
 }
 
-/// Takes the defaults of secrets out of a schema: they are redacted, and so not defaults at all.
+/// Takes the defaults that hold a secret out of a schema: they are redacted, and so no defaults.
 pub(crate) fn without_secret_defaults(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
-            if map.get("writeOnly") == Some(&Value::Bool(true)) {
+            if map.get("default").is_some_and(is_redacted) {
                 map.remove("default");
             }
             map.values_mut().for_each(without_secret_defaults);
         }
         Value::Array(items) => items.iter_mut().for_each(without_secret_defaults),
         _ => {}
+    }
+}
+
+/// Whether a secret was redacted anywhere in `value`.
+pub(crate) fn is_redacted(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == REDACTED,
+        Value::Object(map) => map.values().any(is_redacted),
+        Value::Array(items) => items.iter().any(is_redacted),
+        _ => false,
     }
 }

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
 };
@@ -114,8 +115,8 @@ impl Sources {
     #[must_use]
     pub fn env<K, V>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Self
     where
-        K: Into<String>,
-        V: Into<String>,
+        K: Into<OsString>,
+        V: Into<OsString>,
     {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         self.variables = Variables::Given(variables.collect());
@@ -144,8 +145,9 @@ impl Sources {
     ///
     /// Returns an error that lists every source that cannot be read.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
-        let variables = self.variables.snapshot();
-        let profile = self.chosen_profile(&variables).map_err(ConfigError::one)?;
+        let taken = self.variables.snapshot();
+        let variables = &taken.values;
+        let profile = self.chosen_profile(variables).map_err(ConfigError::one)?;
         let (mut layers, mut names, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for read in self.read_files(&profile) {
             match read {
@@ -158,8 +160,8 @@ impl Sources {
             }
         }
         if let Some(app) = &self.app {
-            layers.push(environment::conventional_layer(&variables, &layers));
-            match environment::app_layer(app, &variables) {
+            layers.push(environment::conventional_layer(variables, &layers));
+            match environment::app_layer(app, &taken) {
                 Ok(layer) => layers.push(layer),
                 Err(found) => faults.extend(found),
             }
@@ -172,7 +174,7 @@ impl Sources {
             return Err(error);
         }
         let mut tree = layers::merge(&layers).map_err(ConfigError::one)?;
-        reference::resolve_all(&mut tree, &variables);
+        reference::resolve_all(&mut tree, variables);
         Ok(Loaded::new(self.clone(), profile, names, tree))
     }
 

@@ -282,8 +282,9 @@ pub trait InjectExt<'a>: sealed::Sealed<'a> {
         self.injector().bind_scoped::<I, C>()
     }
 
-    /// Wraps the value of a type, whoever provides it, and whatever its lifetime. Decorators added
-    /// later wrap those before; the first argument is what is wrapped, the others are injected.
+    /// Wraps the one value of a type, whoever provides it, and whatever its lifetime. Decorators
+    /// added later wrap those before; the first argument is what is wrapped, the others are
+    /// injected. [Members](Self::members) are left as they are.
     ///
     /// # Examples
     ///

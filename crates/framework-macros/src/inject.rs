@@ -167,3 +167,50 @@ fn mentions_parameter(ty: &Type, generics: &Generics) -> bool {
     search.visit_type(ty);
     search.found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the derive makes of a struct, as text without spaces.
+    fn expanded(input: TokenStream) -> String {
+        let expansion = derive(input, parse_quote!(::framework::di)).unwrap();
+        expansion.to_string().replace(' ', "")
+    }
+
+    #[test]
+    fn an_expansion_names_the_crate_that_it_was_reached_through() {
+        let text = expanded(quote!(
+            struct State(Arc<Pool>);
+        ));
+        assert!(text.contains("impl::framework::di::InjectforState"), "{text}");
+        assert!(!text.contains("framework_di"), "{text}");
+    }
+
+    #[test]
+    fn the_attribute_has_the_last_word_on_the_crate() {
+        let text = expanded(quote!(
+            #[inject(crate = shop::di)]
+            struct State(Arc<Pool>);
+        ));
+        assert!(text.contains("implshop::di::InjectforState"), "{text}");
+        assert!(!text.contains("::framework::di"), "{text}");
+    }
+
+    #[test]
+    fn what_two_fields_have_or_a_parameter_decides_is_not_provided() {
+        let text = expanded(quote!(
+            struct State<T, const N: usize> {
+                one: Arc<Pool>,
+                other: Arc<Pool>,
+                generic: Arc<T>,
+                array: Arc<[u8; N]>,
+                clock: std::sync::Arc<dyn Clock>,
+                #[inject(name = "replica")]
+                replica: Arc<Replica>,
+            }
+        ));
+        assert_eq!(text.matches("::Provide<").count(), 1, "{text}");
+        assert!(text.contains("::Provide<dynClock>forState<T,N>"), "{text}");
+    }
+}

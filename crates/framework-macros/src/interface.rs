@@ -19,7 +19,8 @@ pub(crate) fn expand(
     });
     parser.parse2(arguments)?;
     let definition: ItemTrait = syn::parse2(item)?;
-    let binding = bind(&definition, &home)?;
+    // The trait stays, so that one fault does not become one at each use of it.
+    let binding = bind(&definition, &home).unwrap_or_else(syn::Error::into_compile_error);
     Ok(quote! { #definition #binding })
 }
 

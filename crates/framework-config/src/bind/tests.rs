@@ -16,6 +16,7 @@ struct Outer {
     list: Vec<u8>,
     inner: Inner,
     maybe: Option<i8>,
+    pair: (u8, u8),
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -111,6 +112,12 @@ fn several_items_of_one_list_are_told_with_their_places() {
 }
 
 #[test]
+fn a_list_that_is_short_of_its_faulty_item_is_not_faulty_itself() {
+    let bound = bind_json::<Outer>(&json!({ "pair": [1, "a"] }));
+    assert_eq!(keys(&bound), ["s.pair[1]".to_owned()].into());
+}
+
+#[test]
 fn every_key_without_a_default_that_is_missing_is_told() {
     let bound = bind_json::<Strict>(&json!({}));
     let told: Vec<_> = bound.faults.iter().map(ToString::to_string).collect();
@@ -125,5 +132,12 @@ fn a_faulty_key_without_a_default_is_not_missing_too() {
     let bound = bind_json::<Strict>(&json!({ "one": "a" }));
     assert_eq!(keys(&bound), ["s.one".to_owned(), "s.two".to_owned()].into());
     assert_eq!(bound.faults.len(), 2);
+    assert!(bound.value.is_none());
+}
+
+#[test]
+fn a_section_that_is_nothing_but_faults_is_not_looked_through_to_the_end() {
+    let bound = bind_json::<Outer>(&json!({ "list": vec!["a"; 10_000] }));
+    assert_eq!(bound.faults.len(), MAX_FAULTS + 1);
     assert!(bound.value.is_none());
 }

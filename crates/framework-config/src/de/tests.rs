@@ -3,6 +3,7 @@ use std::{
     net::SocketAddr,
 };
 
+use proptest::prelude::*;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::*;
@@ -156,4 +157,19 @@ fn text_that_is_nested_too_deep_is_only_text() {
     let text = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     assert!(loose::<serde_json::Value>(&text(20)).unwrap().is_array());
     assert!(loose::<serde_json::Value>(&text(100_000)).unwrap().is_string());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_it_panic(text in "[\\[\\]{}=,\"'a1.\\- ]{0,40}") {
+        let _ = loose::<serde_json::Value>(&text);
+        let _ = loose::<Vec<String>>(&text);
+        let _ = loose::<BTreeMap<String, u8>>(&text);
+    }
+
+    #[test]
+    fn a_list_of_words_reads_back_the_same(words in prop::collection::vec("[a-z ,]{0,5}", 0..5)) {
+        let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        prop_assert_eq!(loose::<Vec<String>>(&format!("[{}]", quoted.join(", "))), Ok(words));
+    }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     environment,
     key_path::{KeyPath, Step},
-    schema::Leaf,
+    schema::{Leaf, is_redacted},
 };
 
 impl ConfigReport {
@@ -90,10 +90,7 @@ impl SectionReport {
 
     /// The default as TOML; secrets have none that could be shown.
     fn default_of(&self, leaf: &Leaf) -> Option<String> {
-        if leaf.secret {
-            return None;
-        }
-        self.default_at(&leaf.path).and_then(toml)
+        self.default_at(&leaf.path).filter(|value| !is_redacted(value)).and_then(toml)
     }
 
     fn default_at(&self, path: &KeyPath) -> Option<&Value> {

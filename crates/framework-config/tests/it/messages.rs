@@ -20,7 +20,7 @@ fn all_faults_of_a_section_are_told_at_once() {
             "[http]\nprot = 1\naddr = \"localhost\"\n\n[http.tls]\ncert = 5\nciphers = []\n",
         );
     let error = sources.load().unwrap().section::<HttpSettings>("http").unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r##"
+    insta::assert_snapshot!(error.to_string(), @r#"
     error[E0402]: 6 problems in the configuration
 
         http.addr = "localhost"    invalid socket address syntax   config/prod.toml:3:8
@@ -29,7 +29,7 @@ fn all_faults_of_a_section_are_told_at_once() {
         http.timeout = "10"        missing unit                    env APP_HTTP__TIMEOUT      write "10s"
         http.tls.cert = 5          must be text                    config/prod.toml:6:8       write "5"
         http.tls.ciphers           unknown key                     config/prod.toml:7:1
-    "##);
+    "#);
 }
 
 #[test]
@@ -38,11 +38,11 @@ fn a_fault_names_what_it_is_compared_with() {
         .toml_text("config/default.toml", "[db.pool]\nmin = 8\n")
         .toml_text("config/prod.toml", "\n[db.pool]\nmax = 5\n");
     let error = sources.load().unwrap().section::<DbSettings>("db").unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r##"
+    insta::assert_snapshot!(error.to_string(), @r#"
     error[E0402]: 1 problem in the configuration
 
         db.pool.max = 5   must be >= db.pool.min   config/prod.toml:3:7, config/default.toml:2:7
-    "##);
+    "#);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_value_of_the_wrong_type_is_told_what_it_must_be() {
     )
     .section::<DbSettings>("db")
     .unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r##"
+    insta::assert_snapshot!(error.to_string(), @r#"
     error[E0402]: 7 problems in the configuration
 
         db.aliases.a = 1      must be text                                   prod.toml:6:17   write "1"
@@ -63,27 +63,27 @@ fn a_value_of_the_wrong_type_is_told_what_it_must_be() {
         db.pool.min = "2"     must be a whole number from 0 to 4294967295    prod.toml:4:16   write 2
         db.replicas = "a"     must be a list                                 prod.toml:5:12   write ["a"]
         db.url = 5            must be text                                   prod.toml:2:7    write "5"
-    "##);
+    "#);
 }
 
 #[test]
 fn a_check_of_the_section_is_told_with_the_place_of_its_key() {
     let error = http_error("[http]\ntimeout = \"0s\"\n");
-    insta::assert_snapshot!(error.to_string(), @r##"
+    insta::assert_snapshot!(error.to_string(), @r#"
     error[E0402]: 1 problem in the configuration
 
         http.timeout = "0s"   must be longer than nothing   prod.toml:2:11   write "30s"
-    "##);
+    "#);
 }
 
 #[test]
 fn a_key_that_belongs_elsewhere_in_the_section_is_told_where() {
     let error = toml("[db]\nmax = 5\n").section::<DbSettings>("db").unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r##"
+    insta::assert_snapshot!(error.to_string(), @r#"
     error[E0402]: 1 problem in the configuration
 
         db.max   unknown key   prod.toml:2:1   did you mean `db.pool.max`?
-    "##);
+    "#);
 }
 
 #[test]
@@ -99,12 +99,12 @@ fn a_reference_that_cannot_be_followed_is_told_with_the_cure() {
     let error = toml("[db]\nurl = \"${env:DATABASE_URL}\"\npassword = \"${file:/nowhere/pw}\"\n")
         .section::<DbSettings>("db")
         .unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r##"
+    insta::assert_snapshot!(error.to_string(), @r#"
     error[E0402]: 2 problems in the configuration
 
         db.password = "${file:/nowhere/pw}"   /nowhere/pw: the file is not there     prod.toml:3:12   mount the file, or correct the path
         db.url = "${env:DATABASE_URL}"        the variable DATABASE_URL is not set   prod.toml:2:7    set it, or write ${env:DATABASE_URL:-default}
-    "##);
+    "#);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn every_source_that_cannot_be_read_is_told() {
         .set("http.addr");
     let error = sources.load().unwrap_err();
     let text = error.to_string().replace(directory.path().to_str().unwrap(), "config");
-    insta::assert_snapshot!(text, @r##"
+    insta::assert_snapshot!(text, @r#"
     error[E0401]: 7 sources of the configuration cannot be read
 
         config/app.toml, config/app.json   the same file in several formats          keep one of them
@@ -149,17 +149,17 @@ fn every_source_that_cannot_be_read_is_told() {
         config/bytes.toml                           the file is not UTF-8 text
         config/odd.ini                              the format cannot be told from the name   name the file .toml, .yaml or .json
         --set                                                not of the form KEY=VALUE                 write http.addr=0.0.0.0:80
-    "##);
+    "#);
 }
 
 #[test]
 fn a_profile_is_a_name_and_not_a_path() {
     let error = Sources::standard("shop").env([("SHOP_PROFILE", "../etc")]).load().unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r##"
+    insta::assert_snapshot!(error.to_string(), @r#"
     error[E0401]: a source of the configuration cannot be read
 
         env SHOP_PROFILE   "../etc" is not the name of a profile   use letters, digits, `-` and `_`
-    "##);
+    "#);
 }
 
 #[test]
@@ -171,4 +171,16 @@ fn a_key_with_too_many_levels_is_refused() {
     assert_eq!(error.faults().len(), 2, "{error}");
     let limit = Sources::none().set(format!("{}=1", levels(32, ".")));
     limit.load().unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_variable_that_is_not_text_is_refused_if_it_is_the_apps() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    let bytes = OsStr::from_bytes(&[0xff]);
+    let sources = Sources::standard("shop").dir("/nowhere");
+    sources.clone().env([("OTHER_A__B", bytes)]).load().unwrap();
+    let error = sources.env([("SHOP_A__B", bytes)]).load().unwrap_err();
+    assert_eq!(error.faults()[0].to_string(), "env SHOP_A__B   the value is not UTF-8 text");
 }

@@ -92,14 +92,14 @@ fn one_issue_tells_the_faults_of_all_sections() {
     let text = "[db]\nulr = 1\n[http]\ntimeout = 5\n[htpp]\naddr = \"x\"\n[queue]\nsize = 1\n";
     let (issues, handle, _) = plan(from_toml(text), claims());
     assert_eq!(issues.len(), 1);
-    insta::assert_snapshot!(issues[0], @r##"
+    insta::assert_snapshot!(issues[0], @r#"
     error[E0402]: 4 problems in the configuration
 
         htpp               unknown section   app.toml:5:2    did you mean `http`?
         queue              unknown section   app.toml:7:2    no module reads it
         db.ulr             unknown key       app.toml:2:1    did you mean `db.url`?
         http.timeout = 5   missing unit      app.toml:4:11   write "5s"
-    "##);
+    "#);
     assert!(handle.report().is_some(), "the reference can be read although the values are wrong");
 }
 

@@ -20,11 +20,12 @@ fn shop() -> Sources {
 
 #[test]
 fn every_value_is_shown_with_what_set_it() {
-    insta::assert_snapshot!(report(shop()).show(true), @r##"
+    insta::assert_snapshot!(report(shop()).show(true), @r#"
     [db]
     log = "slow"                  # default
     # password is not set
     replicas = ["a", "b"]         # config/app.toml:2:12
+    salt = "***"                  # default
     url = "sqlite://data/app.db"  # default
 
     [db.aliases]
@@ -39,7 +40,7 @@ fn every_value_is_shown_with_what_set_it() {
     body_limit = "2MiB"           # default
     timeout = "1m 30s"            # env SHOP_HTTP__TIMEOUT
     # tls is not set
-    "##);
+    "#);
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn entries_name_key_value_and_origin() {
 
 #[test]
 fn the_reference_file_shows_each_key_under_its_comment() {
-    insta::assert_snapshot!(report(Sources::standard("shop").dir("/nowhere").env([("A", "")])).reference_toml(), @r##"
+    insta::assert_snapshot!(report(Sources::standard("shop").dir("/nowhere").env([("A", "")])).reference_toml(), @r#"
     # Every key of shop, with its default.
 
     # Where products are kept.
@@ -77,6 +78,8 @@ fn the_reference_file_shows_each_key_under_its_comment() {
     # password = "${file:/run/secrets/db_password}"
     # Whom to ask first.
     replicas = []
+    # What cursors are signed with.
+    # salt = "${file:/run/secrets/db_salt}"
     # The URL, with a password in it as often as not.
     url = "sqlite://data/app.db"
 
@@ -102,7 +105,7 @@ fn the_reference_file_shows_each_key_under_its_comment() {
     # cert =
     # The key itself.
     # key = "${file:/run/secrets/http_key}"
-    "##);
+    "#);
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn the_reference_file_is_valid_and_changes_nothing() {
 fn the_reference_in_markdown_has_a_row_for_each_key() {
     let text =
         report(Sources::standard("shop").dir("/nowhere").env([("A", "")])).reference_markdown();
-    insta::assert_snapshot!(text, @r##"
+    insta::assert_snapshot!(text, @r#"
     # Configuration of shop
 
     ## `db`
@@ -129,6 +132,7 @@ fn the_reference_in_markdown_has_a_row_for_each_key() {
     | `db.log`<br>`SHOP_DB__LOG` | one of "quiet", "slow", "everything" | `"slow"` | How much is written to the log. |
     | `db.password`<br>`SHOP_DB__PASSWORD` | string |  | What the database knows us by. |
     | `db.replicas`<br>`SHOP_DB__REPLICAS` | array | `[]` | Whom to ask first. |
+    | `db.salt`<br>`SHOP_DB__SALT` | string |  | What cursors are signed with. |
     | `db.url`<br>`SHOP_DB__URL` | string | `"sqlite://data/app.db"` | The URL, with a password in it as often as not. |
     | `db.pool.max`<br>`SHOP_DB__POOL__MAX` | integer | `10` | The most. |
     | `db.pool.min`<br>`SHOP_DB__POOL__MIN` | integer | `1` | The fewest. |
@@ -144,7 +148,7 @@ fn the_reference_in_markdown_has_a_row_for_each_key() {
     | `http.timeout`<br>`SHOP_HTTP__TIMEOUT` | string | `"30s"` | How long a request may take. |
     | `http.tls.cert`<br>`SHOP_HTTP__TLS__CERT` | string |  | The file with the certificate. |
     | `http.tls.key`<br>`SHOP_HTTP__TLS__KEY` | string |  | The key itself. |
-    "##);
+    "#);
 }
 
 #[test]
@@ -152,6 +156,7 @@ fn the_schema_covers_all_sections_and_marks_secrets() {
     let schema = report(Sources::none()).schema();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["additionalProperties"], false);
+    assert!(!schema.to_string().contains("***"), "a redacted secret is no default: {schema:#}");
     let target = schema["properties"]["db"]["$ref"].as_str().unwrap();
     let db = schema.pointer(target.strip_prefix('#').unwrap()).unwrap();
     assert_eq!(db["description"], "Where products are kept.");

@@ -41,6 +41,8 @@ pub(crate) struct DbSettings {
     pub(crate) url: String,
     /// What the database knows us by.
     pub(crate) password: Option<Secret<String>>,
+    /// What cursors are signed with.
+    pub(crate) salt: Secret<String>,
     /// How many connections there are.
     pub(crate) pool: PoolSettings,
     /// How much is written to the log.
@@ -85,6 +87,7 @@ impl Default for DbSettings {
         Self {
             url: "sqlite://data/app.db".to_owned(),
             password: None,
+            salt: Secret::default(),
             pool: PoolSettings::default(),
             log: LogLevel::default(),
             aliases: BTreeMap::new(),

@@ -31,7 +31,7 @@ struct Everything {
     #[inject(with = describe)]
     text: String,
     #[inject(with = || 3)]
-    three: u8,
+    r#type: u8,
 }
 
 #[derive(Clone, Inject)]
@@ -77,7 +77,7 @@ async fn each_field_of_a_struct_is_given_what_it_asks_for() {
     assert_eq!(made.all.len(), 2);
     assert_eq!((*made.nested.0, made.nested.1.is_none()), (1, true));
     assert_eq!(made.cx.module(), "test");
-    assert_eq!((made.hits, made.text.as_str(), made.three), (0, "main 1", 3));
+    assert_eq!((made.hits, made.text.as_str(), made.r#type), (0, "main 1", 3));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use framework_core::Chain;
-use framework_di::{InjectError, InjectExt, Scope, ScopeFactory, Scoped};
+use framework_di::{Inject, InjectError, InjectExt, Resolver, Scope, ScopeFactory, Scoped};
 
 use crate::app::start;
 
@@ -156,4 +156,23 @@ async fn a_scope_shows_how_much_it_made() {
     assert_eq!(format!("{scope:?}"), "Scope { made: 0, .. }");
     scope.get(&tenant).unwrap();
     assert_eq!(format!("{scope:?}"), "Scope { made: 1, .. }");
+}
+
+#[tokio::test]
+async fn a_scoped_value_is_refused_where_there_is_no_scope() {
+    let (app, needs) = start(|reg| {
+        reg.scoped(|| Tenant("acme"));
+        reg.transient(|tenant: Arc<Tenant>| tenant.0.len());
+        Arc::<usize>::declare(reg)
+    })
+    .await
+    .unwrap();
+    let error = Arc::<usize>::resolve(&needs, &Resolver::new(&app.cx)).unwrap_err();
+    assert_eq!(
+        Chain(&error).to_string(),
+        "`usize` of module `test` could not be made: `Tenant` lives in a scope, and was asked for \
+         outside of one"
+    );
+    let scope = Scope::new(&app.cx);
+    assert_eq!(*Arc::<usize>::resolve(&needs, &Resolver::within(&scope)).unwrap(), 4);
 }

@@ -3,13 +3,14 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
 };
 
 use framework_core::{Chain, Context};
-use framework_di::{All, InjectExt, Name, Named};
+use framework_di::{All, Inject, InjectExt, Name, Named, Resolver};
 
-use crate::app::start;
+use crate::app::{plan, start};
 
 struct Pool(&'static str);
 
@@ -200,4 +201,20 @@ async fn a_panic_in_a_constructor_is_an_error() {
         reg.inject(|| -> Pool { panic!("no address") });
     });
     assert_eq!(started.await.unwrap_err().to_string(), "panicked: no address");
+}
+
+#[test]
+fn a_value_whose_module_is_not_running_is_absent() {
+    let (to, needs) = mpsc::channel();
+    let planned = plan(move |reg| {
+        reg.inject(|| Pool("main"));
+        to.send(<(Arc<Pool>, Option<Arc<Pool>>)>::declare(reg)).unwrap();
+    });
+    assert!(planned.is_ok());
+    let (required, optional) = needs.recv().unwrap();
+    let cx = Context::new("test", Default::default());
+    let from = Resolver::new(&cx);
+    let error = Arc::resolve(&required, &from).err().unwrap();
+    assert_eq!(error.to_string(), "`Pool` has no value: its module is not running");
+    assert!(Option::<Arc<Pool>>::resolve(&optional, &from).unwrap().is_none());
 }

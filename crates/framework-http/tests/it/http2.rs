@@ -55,10 +55,8 @@ async fn a_lame_duck_says_goodbye_and_finishes_the_streams_that_are_open() {
     waiting.spawn(async move { get_text(&mut other, "/wait").await });
     entered.notified().await;
     server.control.lame_duck();
-    // The goodbye: the client takes no more requests for this connection.
-    while sender.ready().await.is_ok() && !sender.is_closed() {
-        tokio::task::yield_now().await;
-    }
+    // After the goodbye the client sends nothing more on this connection.
+    while get_text(&mut sender, "/").await.is_ok() {}
     server.control.stop_within(Duration::from_secs(20));
     while server.traffic.stage() < DrainStage::Drain {
         tokio::task::yield_now().await;

@@ -100,7 +100,8 @@ impl Field {
     fn needs_name(&self) -> Option<Ident> {
         match (&self.source, &self.member) {
             (Source::Default, _) => None,
-            (_, Member::Named(name)) => Some(format_ident!("need_{name}")),
+            // By position, because that takes the `r#` off a raw name.
+            (_, Member::Named(name)) => Some(format_ident!("need_{}", name)),
             (_, Member::Unnamed(index)) => Some(format_ident!("need_{}", index.index)),
         }
     }

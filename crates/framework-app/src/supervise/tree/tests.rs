@@ -10,7 +10,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn lasting(policy: Supervision) -> Supervision {
-    policy.intensity(1000, SECOND)
+    policy.intensity(1000, SECOND).backoff(Duration::ZERO, Duration::ZERO)
 }
 
 fn group(strategy: Strategy, max: u32) -> Group {
@@ -25,7 +25,9 @@ fn restart(end: &[usize], start: &[usize]) -> Reaction {
 /// Four permanent units in one group.
 fn four(strategy: Strategy) -> Tree {
     let mut tree = Tree::new(&[group(strategy, 1000)]);
-    (0..4).for_each(|_| drop(tree.add(Some(0), lasting(Supervision::permanent()))));
+    for _ in 0..4 {
+        tree.add(Some(0), lasting(Supervision::permanent()));
+    }
     tree
 }
 
@@ -73,7 +75,7 @@ fn restarts_out_of_the_window_do_not_count() {
 #[derive(Clone, Debug)]
 enum Spec {
     Unit(Restart),
-    Group(Strategy, u32, Vec<Spec>),
+    Group(Strategy, u32, Vec<Self>),
 }
 
 /// A supervisor or a worker that runs, or did.
@@ -82,7 +84,7 @@ enum Node {
     /// A worker: its unit, its restart type, whether it runs, whether it was deleted.
     Unit { unit: usize, restart: Restart, up: bool, deleted: bool },
     /// A supervisor: how many restarts it has made in the (endless) window, its children.
-    Group { strategy: Strategy, max: u32, restarts: u32, children: Vec<Node> },
+    Group { strategy: Strategy, max: u32, restarts: u32, children: Vec<Self> },
 }
 
 /// How the exit of a child ended for its supervisor.
@@ -259,8 +261,9 @@ proptest! {
         let (mut groups, mut units) = (Vec::new(), Vec::new());
         specs.iter().for_each(|spec| declare(spec, None, &mut groups, &mut units));
         let mut tree = Tree::new(&groups);
-        let lasting_delay = |policy: Supervision| policy.backoff(Duration::ZERO, Duration::ZERO);
-        units.iter().for_each(|(group, policy)| drop(tree.add(*group, lasting_delay(*policy))));
+        for (group, policy) in units {
+            tree.add(group, policy);
+        }
         // The module is the root: it counts the restarts of groups, up to three.
         let root = Spec::Group(Strategy::OneForOne, Intensity::default().max, specs);
         let mut model = Node::build(&root, &mut 0);
