@@ -1,6 +1,6 @@
 use std::{fmt, future::Future, num::NonZeroUsize, sync::Arc};
 
-use framework_core::{BoxModule, Lifecycle, Modules, ShutdownReason};
+use framework_core::{BoxModule, ErrorCode, Lifecycle, Module, Modules, ShutdownReason};
 use framework_registry::{Graph, Plan, PlanError};
 
 #[cfg(feature = "planted-bugs")]
@@ -18,6 +18,8 @@ type AdjustFn = Box<dyn FnOnce(&mut Budgets) + Send>;
 #[must_use = "a builder does nothing until it is planned or run"]
 pub struct AppBuilder {
     name: &'static str,
+    version: Option<&'static str>,
+    codes: Vec<&'static ErrorCode>,
     defaults: Vec<BoxModule>,
     modules: Vec<BoxModule>,
     budgets: Budgets,
@@ -47,6 +49,8 @@ impl App {
     pub fn builder(name: &'static str) -> AppBuilder {
         AppBuilder {
             name,
+            version: None,
+            codes: [framework_registry::codes::CODES, crate::codes::CODES].concat(),
             defaults: Vec::new(),
             modules: Vec::new(),
             budgets: Budgets::default(),
@@ -75,10 +79,41 @@ impl AppBuilder {
     }
 
     /// Adds modules that are there unless one of the same type is added as well, before all others.
-    /// For facades that come with layers.
+    /// For facades that come with layers, and for the command line, which knows more about some of
+    /// them: a default takes the place of an earlier one of its type.
     #[track_caller]
     pub fn default_modules(mut self, modules: impl Modules) -> Self {
-        modules.add_to(&mut self.defaults);
+        let mut added = Vec::new();
+        modules.add_to(&mut added);
+        for module in added {
+            let same = |other: &&mut BoxModule| other.module_type() == module.module_type();
+            match self.defaults.iter_mut().find(same) {
+                Some(earlier) => *earlier = module,
+                None => self.defaults.push(module),
+            }
+        }
+        self
+    }
+
+    /// Puts `module` in the place of the one of its type, however that was added; without one, it
+    /// becomes a default. For tests, which give an application another configuration.
+    #[track_caller]
+    pub fn replace_module<M: Module>(mut self, module: M) -> Self {
+        let module = BoxModule::new(module);
+        self.modules.retain(|other| other.module_type() != module.module_type());
+        self.default_modules(module)
+    }
+
+    /// States the application's version: `env!("CARGO_PKG_VERSION")`.
+    pub fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Makes errors known that the application can report, so that each can be explained on the
+    /// command line. Those of the plan and of the run are known already.
+    pub fn codes(mut self, codes: &[&'static ErrorCode]) -> Self {
+        self.codes.extend_from_slice(codes);
         self
     }
 
@@ -121,6 +156,23 @@ impl AppBuilder {
         self.name
     }
 
+    /// The names of the modules that have been added, defaults first.
+    pub fn module_names(&self) -> impl Iterator<Item = &'static str> {
+        self.defaults.iter().chain(&self.modules).map(BoxModule::name)
+    }
+
+    /// The application's version, if it states one.
+    #[must_use]
+    pub fn stated_version(&self) -> Option<&'static str> {
+        self.version
+    }
+
+    /// The errors that the application can report, in the order in which they were made known.
+    #[must_use]
+    pub fn known_codes(&self) -> &[&'static ErrorCode] {
+        &self.codes
+    }
+
     /// What the application consists of, without running any of its code but `register`.
     ///
     /// # Errors
@@ -136,7 +188,7 @@ impl AppBuilder {
     ///
     /// Returns everything that is wrong with the declarations of the modules.
     pub fn build(self) -> Result<ReadyApp, PlanError> {
-        let Self { name, defaults, modules, mut budgets, adjust, parallelism, probe, planted } =
+        let Self { name, defaults, modules, mut budgets, adjust, parallelism, probe, planted, .. } =
             self;
         let replaced = |default: &BoxModule| {
             modules.iter().any(|module| module.module_type() == default.module_type())
@@ -203,6 +255,12 @@ impl ReadyApp {
     #[must_use]
     pub fn graph(&self) -> &Arc<Graph> {
         self.plan.graph()
+    }
+
+    /// Its modules and what they declared, in start order.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// How long the parts of its life may take.

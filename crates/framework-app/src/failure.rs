@@ -1,6 +1,6 @@
 use std::{fmt, panic::Location, time::Duration};
 
-use framework_core::{BoxError, Chain, ErrorCode, Issue, Stage};
+use framework_core::{BoxError, Chain, CutShort, ErrorCode, Issue, Stage};
 
 use framework_registry::PlanError;
 
@@ -192,7 +192,10 @@ impl RunError {
     /// Whether all that went wrong is that a deadline cut work off while stopping.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.failures().all(|failure| matches!(failure, Failure::StopTimeout { .. }))
+        let cut = |failure: &Failure| {
+            matches!(failure, Failure::StopTimeout { .. }) || CutShort::is_cause_of(failure)
+        };
+        self.failures().all(cut)
     }
 }
 

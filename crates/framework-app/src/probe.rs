@@ -29,6 +29,12 @@ pub enum Part {
 /// Sees, and may disturb, each piece of code that an application runs: for tests that break every
 /// piece once.
 pub trait Probe: Send + Sync + fmt::Debug + 'static {
+    /// Runs when a module begins to start, with the context that the module has until it stops.
+    /// Does nothing by default.
+    fn begins(&self, module: &'static str, cx: &Context) {
+        let _ = (module, cx);
+    }
+
     /// Runs before the code at `point`, in its place and within its limits: an error is the code's
     /// error, a panic its panic, a delay its delay.
     fn enter(&self, point: &Point, cx: &Context) -> BoxFuture<Result<(), BoxError>>;

@@ -180,7 +180,7 @@ impl Cell {
             location: record.location,
             optional: record.optional,
             own_start: record.budget.start,
-            own_stop: record.budget.stop,
+            own_stop: record.budget.stop.or(record.budget.stop_at_most),
             cx,
             timeline: Mutex::default(),
             progress: Mutex::default(),

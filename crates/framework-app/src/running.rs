@@ -53,6 +53,7 @@ impl RunningApp {
             let skipped = stops.iter_mut().zip(&entered).filter(|(_, entered)| !**entered);
             skipped.for_each(|(stop, _)| *stop = None);
             let report = report(&cells, &parts.graph, origin);
+            shared.lifecycle.set_startup(Arc::new(report.clone()));
             shared.lifecycle.enter(Phase::Ready);
             let (slots, graph) = (parts.slots, parts.graph);
             return Ok(Some(Self { shared, stops, slots, graph, report }));

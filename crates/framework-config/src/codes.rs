@@ -84,5 +84,31 @@ Example
 ",
 };
 
+/// A constructor takes a section that cannot be told by its type.
+pub(crate) static UNCLEAR_SECTION: ErrorCode = ErrorCode {
+    id: "E0404",
+    title: "a constructor takes a section that cannot be told by its type",
+    page: "\
+A constructor takes `Config<T>`, which names its section by type only, so exactly one section of the
+application must be read as a `T`.
+
+Causes
+  * No module claims a section as this type.
+  * Several sections are read as one type.
+
+What to do
+  Claim the section in the module that it belongs to: `reg.config::<T>(\"name\")`. Where several
+  sections look alike, give each a type of its own, or read the section in the module and hand the
+  constructor what it wants.
+
+Example
+  error[E0404]: `catalog` takes `Config<CatalogSettings>`, and no section is read as that
+
+      taken by `catalog`   crates/catalog/src/lib.rs:14
+
+  help: claim it in a module: `reg.config::<CatalogSettings>(\"…\")`
+",
+};
+
 /// Every code of this crate, for `explain`.
-pub static CODES: &[&ErrorCode] = &[&UNREADABLE, &INVALID, &CLAIMED_TWICE];
+pub static CODES: &[&ErrorCode] = &[&UNREADABLE, &INVALID, &CLAIMED_TWICE, &UNCLEAR_SECTION];

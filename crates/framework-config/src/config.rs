@@ -1,5 +1,5 @@
 use std::{
-    any::type_name,
+    any::{TypeId, type_name},
     fmt,
     marker::PhantomData,
     sync::{Arc, OnceLock},
@@ -31,12 +31,21 @@ enum Source<T> {
 
 /// One section of the configuration in force.
 struct View<T> {
-    name: &'static str,
+    which: Which,
     // One for each application, filled when its configuration module registers.
     link: Arc<Link>,
     // Sections keep their place from one snapshot to the next.
     index: OnceLock<usize>,
     section: PhantomData<fn() -> T>,
+}
+
+/// Which section a view is of.
+#[derive(Clone, Copy)]
+enum Which {
+    Name(&'static str),
+    /// The one section that is read as the view's type: the plan has checked that there is one.
+    #[cfg_attr(not(feature = "di"), expect(dead_code, reason = "only constructors do not name it"))]
+    Type,
 }
 
 /// What connects the modules of one application with its configuration, whichever of them
@@ -54,7 +63,16 @@ impl<T: Send + Sync + 'static> Config<T> {
     }
 
     pub(crate) fn of_section(name: &'static str, link: Arc<Link>) -> Self {
-        let view = View { name, link, index: OnceLock::new(), section: PhantomData };
+        Self::of(Which::Name(name), link)
+    }
+
+    #[cfg(feature = "di")]
+    pub(crate) fn of_type(link: Arc<Link>) -> Self {
+        Self::of(Which::Type, link)
+    }
+
+    fn of(which: Which, link: Arc<Link>) -> Self {
+        let view = View { which, link, index: OnceLock::new(), section: PhantomData };
         Self { source: Source::Section(view) }
     }
 
@@ -89,7 +107,10 @@ impl<T: Send + Sync + 'static> View<T> {
         let index = match self.index.get() {
             Some(index) => *index,
             None => {
-                let index = snapshot.index_of(self.name)?;
+                let index = match self.which {
+                    Which::Name(name) => snapshot.index_of(name)?,
+                    Which::Type => snapshot.index_of_type(TypeId::of::<T>())?,
+                };
                 *self.index.get_or_init(|| index)
             }
         };
@@ -110,7 +131,7 @@ impl<T> Clone for Config<T> {
         let source = match &self.source {
             Source::Fixed(value) => Source::Fixed(Arc::clone(value)),
             Source::Section(view) => Source::Section(View {
-                name: view.name,
+                which: view.which,
                 link: Arc::clone(&view.link),
                 index: view.index.clone(),
                 section: PhantomData,
@@ -126,7 +147,10 @@ impl<T> fmt::Debug for Config<T> {
         let type_name = framework_core::short_type_name(type_name::<T>());
         match &self.source {
             Source::Fixed(_) => write!(f, "Config<{type_name}>(fixed)"),
-            Source::Section(view) => write!(f, "Config<{type_name}>({})", view.name),
+            Source::Section(View { which: Which::Name(name), .. }) => {
+                write!(f, "Config<{type_name}>({name})")
+            }
+            Source::Section(_) => write!(f, "Config<{type_name}>"),
         }
     }
 }

@@ -83,6 +83,8 @@ mod environment;
 mod error;
 mod fault;
 mod files;
+#[cfg(feature = "di")]
+mod inject;
 mod key_path;
 mod layers;
 mod loaded;

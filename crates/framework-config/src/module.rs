@@ -1,4 +1,4 @@
-use std::{panic::Location, sync::Arc};
+use std::{any::TypeId, panic::Location, sync::Arc};
 
 use framework_core::{Contributed, Contribution, GateView, Issue, Module, Order, Registrar};
 
@@ -68,8 +68,15 @@ pub trait ConfigExt: sealed::Sealed {
 /// ```
 #[derive(Debug)]
 pub struct ConfigModule {
-    loaded: Result<Loaded, ConfigError>,
+    given: Given,
     store: Arc<Store>,
+}
+
+/// What was loaded, or where to load it from.
+#[derive(Debug)]
+enum Given {
+    Loaded(Box<Result<Loaded, ConfigError>>),
+    Sources(Box<Sources>),
 }
 
 /// The application's one [`Link`], for all modules that register in it.
@@ -83,11 +90,11 @@ impl ConfigModule {
     /// then tells along with everything else.
     #[must_use]
     pub fn new(loaded: Result<Loaded, ConfigError>) -> Self {
-        Self { loaded, store: Arc::default() }
+        Self { given: Given::Loaded(Box::new(loaded)), store: Arc::default() }
     }
 
-    /// Loads the [standard sources](Sources::standard) of the application called `app`. Blocks on
-    /// files.
+    /// Loads the [standard sources](Sources::standard) of the application called `app` when it is
+    /// planned, and not if something takes the place of this module before. Blocks on files.
     #[must_use]
     pub fn standard(app: impl Into<String>) -> Self {
         Self::from(Sources::standard(app))
@@ -100,10 +107,10 @@ impl ConfigModule {
     }
 }
 
-/// Loads the sources.
+/// Loads the sources when the application is planned.
 impl From<Sources> for ConfigModule {
     fn from(sources: Sources) -> Self {
-        Self::new(sources.load())
+        Self { given: Given::Sources(Box::new(sources)), store: Arc::default() }
     }
 }
 
@@ -116,9 +123,22 @@ impl Module for ConfigModule {
         reg.provide_value(Arc::new(self.handle()));
         reg.shared::<Shared>().0.connect(Arc::clone(&self.store));
         let sections = reg.collect::<Section>();
+        let readers = reg.collect::<Reader>();
+        reg.gate("readers of the configuration", {
+            let sections = sections.clone();
+            move |view: &GateView<'_>| {
+                let sections = view.collected(&sections);
+                let readers = view.collected(&readers).iter();
+                readers.filter_map(|reader| unclear(reader, sections)).collect()
+            }
+        });
         reg.gate("configuration", move |view: &GateView<'_>| {
             let contributed = view.collected(&sections);
-            match &self.loaded {
+            let loaded = match self.given {
+                Given::Loaded(loaded) => *loaded,
+                Given::Sources(sources) => sources.load(),
+            };
+            match &loaded {
                 Ok(loaded) => bind(loaded, contributed, &self.store),
                 Err(error) => {
                     describe(contributed, &self.store);
@@ -177,7 +197,56 @@ fn claimed_twice(first: &Contributed<Section>, second: &Contributed<Section>) ->
         .help("give one of the sections another name, or let both read the same type")
 }
 
-// ===== impl Section, Registrar =====
+/// What is wrong with a reader that names its section by type only: none is read as this type, or
+/// several are.
+fn unclear(reader: &Contributed<Reader>, sections: &[Contributed<Section>]) -> Option<Issue> {
+    let Reader { type_id, type_name } = reader.item();
+    let mut names: Vec<_> = sections
+        .iter()
+        .filter(|section| section.item().read_as() == *type_id)
+        .map(|section| section.item().name())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() == 1 {
+        return None;
+    }
+    let (found, cure) = match names.len() {
+        0 => (
+            "no section is".to_owned(),
+            format!("claim it in a module: `reg.config::<{type_name}>(\"…\")`"),
+        ),
+        n => (
+            format!("{n} sections are"),
+            format!("give each of {} a type of its own", names.join(", ")),
+        ),
+    };
+    let summary =
+        format!("`{}` takes `Config<{type_name}>`, and {found} read as that", reader.module());
+    let row = format!("taken by `{}`", reader.module());
+    Some(
+        Issue::new(&codes::UNCLEAR_SECTION, summary).evidence_at(row, reader.location()).help(cure),
+    )
+}
+
+// ===== impl Section, Reader, Registrar =====
+
+/// A constructor that takes a `Config<T>`, and so names its section by type only.
+pub(crate) struct Reader {
+    pub(crate) type_id: TypeId,
+    pub(crate) type_name: String,
+}
+
+impl Contribution for Reader {
+    const KIND: &'static str = "readers of the configuration";
+    const ORDER: Order = Order::CollectorFirst;
+}
+
+/// The link of the application that `reg` registers in.
+#[cfg(feature = "di")]
+pub(crate) fn link(reg: &mut Registrar<'_>) -> Arc<Link> {
+    Arc::clone(&reg.shared::<Shared>().0)
+}
 
 impl Contribution for Section {
     const KIND: &'static str = "configuration sections";

@@ -70,6 +70,11 @@ impl Section {
         &self.type_name
     }
 
+    /// The identity of the type that the section is read as.
+    pub(crate) fn read_as(&self) -> TypeId {
+        self.type_id
+    }
+
     /// Whether both read their section as the same type.
     pub(crate) fn same_type(&self, other: &Self) -> bool {
         self.type_id == other.type_id

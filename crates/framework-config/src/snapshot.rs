@@ -1,7 +1,7 @@
 //! The configuration in force: one value that is swapped as a whole, so that nobody ever sees
 //! half of one configuration and half of another.
 
-use std::{fmt, sync::Arc};
+use std::{any::TypeId, fmt, sync::Arc};
 
 use arc_swap::{ArcSwapOption, Guard};
 
@@ -41,6 +41,10 @@ impl Snapshot {
     pub(crate) fn index_of(&self, section: &str) -> Option<usize> {
         // Without values the configuration is wrong, and only its report may be read.
         self.names.iter().position(|name| name == section).filter(|_| !self.values.is_empty())
+    }
+
+    pub(crate) fn index_of_type(&self, wanted: TypeId) -> Option<usize> {
+        self.values.iter().position(|value| value.as_ref().type_id() == wanted)
     }
 
     pub(crate) fn value(&self, index: usize) -> Option<&Arc<AnySettings>> {

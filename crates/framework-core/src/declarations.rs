@@ -77,6 +77,8 @@ pub struct ModuleBudget {
     pub start: Option<Duration>,
     /// To stop.
     pub stop: Option<Duration>,
+    /// To stop, for a module that makes do with less.
+    pub stop_at_most: Option<Duration>,
 }
 
 /// A value that a module offers.

@@ -74,6 +74,16 @@ impl SlotTable {
         slot.downcast_ref()
     }
 
+    /// Adds a value that no module provides, unless one does. For whoever makes a plan.
+    pub fn add<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        let key = Key::of::<T>();
+        self.slots.entry(key).or_insert_with(|| {
+            let slot = Slot::new(key);
+            slot.set(value);
+            Arc::new(slot)
+        });
+    }
+
     fn find<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Option<Arc<T>> {
         self.slot::<T>(key)?.get()
     }

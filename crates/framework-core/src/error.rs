@@ -44,6 +44,22 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+/// The time to finish some work was over, and it was cut off.
+///
+/// A layer gives this as the cause of its own error, so that whoever runs the application knows
+/// that work was lost, and the process ends with the exit code for that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("the time to finish was over")]
+pub struct CutShort;
+
+impl CutShort {
+    /// Whether `error`, or a cause of it, is that work was cut off.
+    #[must_use]
+    pub fn is_cause_of(error: &(dyn error::Error + 'static)) -> bool {
+        Chain(error).iter().any(|cause| cause.is::<Self>())
+    }
+}
+
 /// Code panicked, and here is what it said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("panicked: {message}")]

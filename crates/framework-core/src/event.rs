@@ -91,6 +91,13 @@ pub enum EventKind {
         /// How often this has been asked, from 1.
         count: u32,
     },
+    /// A module has bound an address, which clients can connect to.
+    Listening {
+        /// The module.
+        module: &'static str,
+        /// Where, as a URL: `http://127.0.0.1:8080`.
+        url: String,
+    },
     /// An error that did not stop what it happened in.
     Failure {
         /// The module.

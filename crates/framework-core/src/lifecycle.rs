@@ -156,6 +156,19 @@ impl fmt::Display for ShutdownReason {
     }
 }
 
+/// Where the time of a start went, for those who show it and need not know who measured it. Its
+/// `Display` form is for people.
+pub trait Startup: fmt::Display + fmt::Debug + Send + Sync + 'static {
+    /// How long the whole start took.
+    fn took(&self) -> Duration;
+
+    /// The report as a JSON object.
+    fn to_json(&self) -> String;
+
+    /// The start as a trace in the Chrome trace-event format.
+    fn to_trace(&self) -> String;
+}
+
 /// What everyone can know, and may ask for, of the life of their application.
 ///
 /// Cloning it is cheap, and every clone speaks of the same application. Anyone may
@@ -172,6 +185,7 @@ struct Shared {
     requests: watch::Sender<u32>,
     deadline: watch::Sender<Option<Duration>>,
     reason: OnceLock<ShutdownReason>,
+    startup: OnceLock<Arc<dyn Startup>>,
     observers: OnceLock<Vec<Observe>>,
     journal: Mutex<Journal>,
 }
@@ -199,6 +213,7 @@ impl Lifecycle {
             requests: watch::Sender::new(0),
             deadline: watch::Sender::new(None),
             reason: OnceLock::new(),
+            startup: OnceLock::new(),
             observers: OnceLock::new(),
             journal: Mutex::default(),
         };
@@ -286,6 +301,17 @@ impl Lifecycle {
     #[must_use]
     pub fn shutdown_reason(&self) -> Option<&ShutdownReason> {
         self.shared.reason.get()
+    }
+
+    /// Where the time of the start went, once every module has started.
+    #[must_use]
+    pub fn startup(&self) -> Option<&Arc<dyn Startup>> {
+        self.shared.startup.get()
+    }
+
+    /// Says where the time of the start went. For whoever runs a plan; only the first call counts.
+    pub fn set_startup(&self, report: Arc<dyn Startup>) {
+        let _ = self.shared.startup.set(report);
     }
 
     /// What each module is doing, in the order of registration.

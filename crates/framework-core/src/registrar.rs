@@ -97,6 +97,12 @@ impl Registrar<'_> {
         self.record().budget.stop = Some(limit);
     }
 
+    /// As [`stop_timeout`](Self::stop_timeout), for a module that makes do with less when the whole
+    /// has less: this limit does not count when those of the modules are added up.
+    pub fn stop_timeout_at_most(&mut self, limit: Duration) {
+        self.record().budget.stop_at_most = Some(limit);
+    }
+
     /// Lets the application start without this module when it fails to. What relies on it is
     /// skipped; if one of those is not optional, the start fails after all.
     pub fn optional(&mut self) {

@@ -5,7 +5,9 @@ use std::{
 
 use axum::{Router, extract::Request, response::IntoResponse, routing::Route};
 use framework_config::{Config, ConfigExt as _};
-use framework_core::{BoxError, Context, Module, OptionalNeed, Phase, Registrar};
+use framework_core::{
+    BoxError, Context, CutShort, EventKind, Lifecycle, Module, OptionalNeed, Phase, Registrar,
+};
 use tower::{Layer, Service};
 
 use crate::{
@@ -16,6 +18,9 @@ use crate::{
 
 /// How long the rest of the module may take after the drain's deadline.
 const AFTER_DRAIN: Duration = Duration::from_secs(2);
+
+/// How much of the time that the application has to stop is left to what stops after the server.
+const FOR_OTHERS: Duration = Duration::from_secs(1);
 
 /// Words for [`Registrar`] about HTTP.
 pub trait HttpExt: sealed::Sealed {
@@ -105,6 +110,8 @@ struct DrainLimits {
 pub struct CutOff {
     /// Which ones.
     pub requests: ServeReport,
+    /// Why.
+    pub source: CutShort,
 }
 
 // ===== impl HttpModule =====
@@ -171,7 +178,7 @@ impl Module for HttpModule {
             None => reg.config::<HttpSettings>("http"),
         };
         reg.provide_value(Arc::new(handle.clone()));
-        reg.stop_timeout(limits.drain + AFTER_DRAIN);
+        reg.stop_timeout_at_most(limits.drain + AFTER_DRAIN);
         let sources = Sources {
             readiness: reg.need_optional::<Readiness>(),
             observer: reg.need_optional::<dyn RequestObserver>(),
@@ -184,7 +191,7 @@ impl Module for HttpModule {
         let server = Arc::new(Mutex::new(None));
         let (bound, bind_settings, bind_handle) =
             (Arc::clone(&server), settings.clone(), handle.clone());
-        reg.setup("bind", move |_cx| async move {
+        reg.setup("bind", move |cx| async move {
             let settings = bind_settings.get();
             let server = match listener {
                 Some(listener) => Server::on(listener)?,
@@ -192,7 +199,9 @@ impl Module for HttpModule {
             };
             let server = server.settings(settings.server());
             bind_handle.set_bound(server.local_addr(), server.traffic());
-            tracing::info!("listening on http://{}", server.local_addr());
+            let url = format!("http://{}", server.local_addr());
+            tracing::info!("listening on {url}");
+            cx.lifecycle().emit(EventKind::Listening { module: cx.module(), url });
             *bound.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
             Ok(())
         });
@@ -250,7 +259,7 @@ async fn serve(
     if report.cut.is_empty() {
         return Ok(());
     }
-    Err(CutOff { requests: report }.into())
+    Err(CutOff { requests: report, source: CutShort }.into())
 }
 
 /// Passes on what the application decides, for as long as the server serves.
@@ -270,15 +279,35 @@ async fn follow(
             () = cx.shutdown() => {}
         }
         control.stop_within(limits.drain);
+        keep_to_deadline(lifecycle, control).await;
     };
     let hurry = async {
         lifecycle.shutdown_requested(2).await;
-        control.stop_within(limits.force_after);
+        // Whoever runs the application may have said how long that may take.
+        if lifecycle.stop_deadline().borrow().is_none() {
+            control.stop_within(limits.force_after);
+        }
         lifecycle.shutdown_requested(3).await;
         control.stop_within(Duration::ZERO);
     };
     tokio::join!(lame_duck, stop, hurry);
     std::future::pending().await
+}
+
+/// Ends the drain in time for the others: by the application's deadline, and by each sooner one.
+async fn keep_to_deadline(lifecycle: &Lifecycle, control: &DrainControl) {
+    let mut deadlines = lifecycle.stop_deadline();
+    loop {
+        let deadline = *deadlines.borrow_and_update();
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_sub(lifecycle.now());
+            control.stop_within(left - FOR_OTHERS.min(left / 4));
+        }
+        // The sender lives as long as `lifecycle`.
+        if deadlines.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 fn count(requests: usize) -> String {

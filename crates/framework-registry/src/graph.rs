@@ -5,7 +5,8 @@ use framework_core::{Lifetime, Place, Stage};
 use crate::{Reason, hash};
 
 /// What an application consists of, and who waits for whom: a [`Plan`](crate::Plan) without its
-/// code, for people and tools.
+/// code, for people and tools. Modules of a running application find theirs with
+/// `cx.container().get::<Graph>()`.
 ///
 /// Its `Display` form is stable enough to compare in a test: it changes when the application does,
 /// and names no place in the source.

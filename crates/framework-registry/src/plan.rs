@@ -124,7 +124,7 @@ impl Plan {
         observers: Vec<Observe>,
     ) -> Self {
         let slots = declarations.providers().iter().filter(|p| p.role != Role::Member);
-        let slots: SlotTable = slots.map(|provider| Arc::clone(&provider.slot)).collect();
+        let mut slots: SlotTable = slots.map(|provider| Arc::clone(&provider.slot)).collect();
         let mut rank = vec![0; made.order.len()];
         made.order.iter().enumerate().for_each(|(at, &provider)| rank[provider] = at);
 
@@ -141,12 +141,10 @@ impl Plan {
             Some(PlannedModule { record, waits_for, deferred })
         };
         let modules = nodes.iter().zip(start).filter_map(take).collect();
-        Self {
-            graph: Arc::new(Graph { modules: nodes }),
-            modules,
-            slots: Arc::new(slots),
-            observers,
-        }
+        // For those who show the application to people.
+        let graph = Arc::new(Graph { modules: nodes });
+        slots.add(Arc::clone(&graph));
+        Self { graph, modules, slots: Arc::new(slots), observers }
     }
 
     /// What the application consists of.

@@ -137,6 +137,9 @@ impl Flow<'_> {
         self.entered[at] = true;
         let cell = Arc::clone(&work.cell);
         cell.timeline().begin();
+        if let Some(probe) = &self.shared.probe {
+            probe.begins(cell.name, &cell.cx);
+        }
         self.shared.enter(&cell, ModuleState::Starting);
         if work.constructs.is_empty() && work.setups.is_empty() && work.runs.is_empty() {
             return self.is_running(at);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, and so do its helpers")]
 
+#[cfg(feature = "di")]
+mod inject;
 mod messages;
 mod module;
 mod report;

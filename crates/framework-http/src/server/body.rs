@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Uri};
+use http::{Method, Request, uri::PathAndQuery};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -19,7 +19,7 @@ use crate::drain::DrainStage;
 pub(crate) struct InFlight {
     connection: Arc<ConnectionState>,
     method: Method,
-    uri: Uri,
+    path: Option<PathAndQuery>,
     started: Instant,
     complete: bool,
 }
@@ -43,12 +43,12 @@ pin_project! {
 
 impl InFlight {
     pub(crate) fn new<B>(connection: &Arc<ConnectionState>, request: &Request<B>) -> Self {
-        connection.request_started(request.version() == http::Version::HTTP_2);
+        let started = connection.request_started(request.version() == http::Version::HTTP_2);
         Self {
             connection: Arc::clone(connection),
             method: request.method().clone(),
-            uri: request.uri().clone(),
-            started: Instant::now(),
+            path: request.uri().path_and_query().cloned(),
+            started,
             complete: false,
         }
     }
@@ -60,7 +60,7 @@ impl InFlight {
     fn report_cut(&self, now: Instant) {
         let cut = CutRequest {
             method: self.method.clone(),
-            path: self.uri.path().to_owned(),
+            path: self.path.as_ref().map_or("", PathAndQuery::path).to_owned(),
             age: now - self.started,
         };
         tracing::warn!(

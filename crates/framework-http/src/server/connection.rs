@@ -16,6 +16,7 @@ use hyper_util::{
 };
 use tokio::{
     net::TcpStream,
+    task::unconstrained,
     time::{Instant, Sleep, sleep},
 };
 use tokio_util::task::TaskTracker;
@@ -109,14 +110,20 @@ impl Driver {
         let mut timer = pin!(sleep(self.look_after(stage)));
         loop {
             let event = {
-                let mut changed = pin!(stages.changed());
+                // Outside of the task's budget: what has been polled once is then registered for
+                // sure, and need not be polled with every request.
+                let mut changed = pin!(unconstrained(stages.changed()));
+                let mut registered = false;
                 poll_fn(|cx| {
                     if let Poll::Ready(ended) = protocol.as_mut().poll(cx) {
                         self.note_end(ended);
                         return Poll::Ready(Event::Ended);
                     }
-                    if changed.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(Event::Stage(stage));
+                    if !registered || self.state.traffic().is_past(stage) {
+                        registered = true;
+                        if changed.as_mut().poll(cx).is_ready() {
+                            return Poll::Ready(Event::Stage(stage));
+                        }
                     }
                     self.poll_due(stage, timer.as_mut(), cx).map(Event::Due)
                 })

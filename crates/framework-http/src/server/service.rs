@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -33,12 +33,22 @@ pub(crate) struct ConnectionService<S> {
 }
 
 pin_project! {
-    pub(crate) struct ConnectionFuture<F> {
+    pub(crate) struct ConnectionFuture<S: Service<Request<Body>>> {
         #[pin]
-        inner: F,
+        inner: Calling<S>,
         version: Version,
         request: Option<InFlight>,
         keep_alive: Option<HeaderValue>,
+    }
+}
+
+pin_project! {
+    // Futures are moved before they are polled, and a request is large. So the common case, a
+    // service that is always ready, holds no request.
+    #[project = CallingProjection]
+    enum Calling<S: Service<Request<Body>>> {
+        Called { #[pin] future: S::Future },
+        Waiting { future: Pin<Box<Oneshot<S, Request<Body>>>> },
     }
 }
 
@@ -56,7 +66,7 @@ where
 {
     type Response = Response<ResponseBody<B>>;
     type Error = Infallible;
-    type Future = ConnectionFuture<Oneshot<S, Request<Body>>>;
+    type Future = ConnectionFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = InFlight::new(&self.connection, &request);
@@ -64,7 +74,7 @@ where
         let mut request = request.map(|body| self.body(body));
         request.extensions_mut().insert(ConnectInfo(self.peer));
         ConnectionFuture {
-            inner: self.inner.clone().oneshot(request),
+            inner: Calling::new(self.inner.clone(), request),
             version,
             request: Some(in_flight),
             keep_alive: self.keep_alive.clone(),
@@ -83,9 +93,30 @@ impl<S> ConnectionService<S> {
     }
 }
 
-impl<F, B> Future for ConnectionFuture<F>
+impl<S: Service<Request<Body>>> Calling<S> {
+    fn new(mut service: S, request: Request<Body>) -> Self {
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Self::Called { future: service.call(request) },
+            // Asked again by the other future, which then has somebody to wake.
+            _ => Self::Waiting { future: Box::pin(service.oneshot(request)) },
+        }
+    }
+}
+
+impl<S: Service<Request<Body>>> Future for Calling<S> {
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            CallingProjection::Called { future } => future.poll(cx),
+            CallingProjection::Waiting { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<S, B> Future for ConnectionFuture<S>
 where
-    F: Future<Output = Result<Response<B>, Infallible>>,
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
     B: http_body::Body,
 {
     type Output = Result<Response<ResponseBody<B>>, Infallible>;

@@ -109,15 +109,20 @@ impl ConnectionState {
 
     // ----- what requests tell -----
 
-    pub(crate) fn request_started(&self, http2: bool) {
+    /// Counts a request, and says when its head began to come in.
+    pub(crate) fn request_started(&self, http2: bool) -> Instant {
         self.in_flight.fetch_add(1, Relaxed);
         self.traffic.request_started();
-        self.head_since.store(0, Relaxed);
+        let started = match self.head_since.swap(0, Relaxed) {
+            0 => Instant::now(),
+            since => self.traffic.instant(since),
+        };
         self.unread_body.store(false, Relaxed);
         if !self.used.load(Relaxed) {
             self.http2.store(http2, Relaxed);
             self.used.store(true, Relaxed);
         }
+        started
     }
 
     pub(crate) fn body_left_unread(&self) {

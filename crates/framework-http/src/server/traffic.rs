@@ -108,6 +108,11 @@ impl Traffic {
         self.shared.stage_now.load(Ordering::Relaxed) == DrainStage::Serving as u8
     }
 
+    /// Whether the server has moved on from `stage`.
+    pub(crate) fn is_past(&self, stage: DrainStage) -> bool {
+        self.shared.stage_now.load(Ordering::Relaxed) > stage as u8
+    }
+
     /// Microseconds since the server was made: what fits in an atomic number.
     pub(crate) fn micros(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.shared.epoch).as_micros())

@@ -3,7 +3,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -31,45 +31,35 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct StackFuture<F> {
         #[pin]
-        inner: Option<F>,
-        answered: Option<Response>,
+        inner: Inner<F>,
         // Most handlers are done when they are first asked, and need no timer.
-        #[pin]
-        timer: Option<Sleep>,
+        timer: Option<Pin<Box<Sleep>>>,
         request: Option<OnItsWay>,
-        counted: Option<(Received, u64)>,
     }
 }
 
-struct OnItsWay {
-    id: RequestId,
-    span: Span,
-    observation: Option<Observation>,
-    timeout: Duration,
+pin_project! {
+    #[project = InnerProjection]
+    #[project_replace = InnerReplaced]
+    pub(super) enum Inner<F> {
+        Calling { #[pin] future: F },
+        // Boxed, as it is rare: futures are moved before they are polled.
+        Answered { response: Box<Response> },
+        Done,
+    }
+}
+
+pub(super) struct OnItsWay {
+    pub(super) id: RequestId,
+    pub(super) span: Span,
+    pub(super) observation: Option<Observation>,
+    pub(super) timeout: Duration,
+    pub(super) counted: Option<(Received, u64)>,
 }
 
 impl<F> StackFuture<F> {
-    pub(super) fn calling(inner: F) -> Self {
-        Self { inner: Some(inner), answered: None, timer: None, request: None, counted: None }
-    }
-
-    pub(super) fn answered(response: Response) -> Self {
-        Self { inner: None, answered: Some(response), timer: None, request: None, counted: None }
-    }
-
-    pub(super) fn counting(mut self, received: Received, limit: u64) -> Self {
-        self.counted = Some((received, limit));
-        self
-    }
-
-    pub(super) fn begin(
-        &mut self,
-        id: RequestId,
-        span: Span,
-        observation: Option<Observation>,
-        timeout: Duration,
-    ) {
-        self.request = Some(OnItsWay { id, span, observation, timeout });
+    pub(super) fn new(inner: Inner<F>, request: OnItsWay) -> Self {
+        Self { inner, timer: None, request: Some(request) }
     }
 }
 
@@ -81,30 +71,37 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let request = this.request.as_ref().expect("begun, and not polled after it has completed");
+        let request = this.request.as_ref().expect("not polled after it has completed");
         let response = {
             let _in_span = request.span.enter();
-            let response = match this.inner.as_mut().as_pin_mut() {
-                Some(inner) => poll_contained(inner, cx),
-                None => this.answered.take().map_or(Poll::Pending, Poll::Ready),
-            };
-            match response {
+            match this.inner.as_mut().poll(cx) {
                 Poll::Ready(response) => response,
                 Poll::Pending => {
-                    if this.timer.is_none() {
-                        this.timer.set(Some(sleep(request.timeout)));
-                    }
-                    match this.timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
-                        Some(Poll::Ready(())) => timed_out(request.timeout),
-                        Some(Poll::Pending) | None => return Poll::Pending,
-                    }
+                    let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(request.timeout)));
+                    ready!(timer.as_mut().poll(cx));
+                    timed_out(request.timeout)
                 }
             }
         };
         // What a handler that was given up holds is released before its client hears of it.
-        this.inner.set(None);
+        this.inner.project_replace(Inner::Done);
         let request = this.request.take().expect("looked at above");
-        Poll::Ready(Ok(request.finish(response, this.counted.take())))
+        Poll::Ready(Ok(request.finish(response)))
+    }
+}
+
+impl<F> Inner<F>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        match self.project() {
+            InnerProjection::Calling { future } => poll_contained(future, cx),
+            InnerProjection::Answered { response } => {
+                Poll::Ready(std::mem::take(response.as_mut()))
+            }
+            InnerProjection::Done => Poll::Pending,
+        }
     }
 }
 
@@ -129,8 +126,8 @@ fn timed_out(limit: Duration) -> Response {
 }
 
 impl OnItsWay {
-    fn finish(self, response: Response, counted: Option<(Received, u64)>) -> Response {
-        let mut response = response;
+    fn finish(mut self, mut response: Response) -> Response {
+        let counted = self.counted.take();
         if let Some((received, limit)) = &counted
             && received.bytes() > *limit
             && response.status().is_client_error()

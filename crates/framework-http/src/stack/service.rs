@@ -16,7 +16,7 @@ use tracing::Span;
 use super::{
     BodyTooLarge, RequestId,
     body::{LimitedBody, Received},
-    future::StackFuture,
+    future::{Inner, OnItsWay, StackFuture},
     layer::Shared,
     observer::{Observation, known},
 };
@@ -92,24 +92,24 @@ where
             let route = request.extensions().get::<MatchedPath>();
             Observation::start(observer, request.method(), route)
         });
-        let mut future = match self.admit(&mut request) {
+        let mut counted = None;
+        let inner = match self.admit(&mut request) {
             Admission::Refused(too_large) => {
-                StackFuture::answered(too_large.problem().into_response())
+                Inner::Answered { response: Box::new(too_large.problem().into_response()) }
             }
-            Admission::Known(size) => {
-                if let Some(observation) = &mut observation {
-                    observation.request_bytes = size;
+            admitted => {
+                match (admitted, &mut observation) {
+                    (Admission::Known(size), Some(observation)) => observation.request_bytes = size,
+                    (Admission::Counted(received), _) => {
+                        counted = Some((received, self.shared.limits.body_limit));
+                    }
+                    _ => {}
                 }
                 request.extensions_mut().insert(id.clone());
-                StackFuture::calling(span.in_scope(|| self.inner.call(request)))
-            }
-            Admission::Counted(received) => {
-                request.extensions_mut().insert(id.clone());
-                let calling = span.in_scope(|| self.inner.call(request));
-                StackFuture::calling(calling).counting(received, self.shared.limits.body_limit)
+                Inner::Calling { future: span.in_scope(|| self.inner.call(request)) }
             }
         };
-        future.begin(id, span, observation, self.shared.limits.request_timeout);
-        future
+        let timeout = self.shared.limits.request_timeout;
+        StackFuture::new(inner, OnItsWay { id, span, observation, timeout, counted })
     }
 }
