@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use framework_app::App;
 use framework_core::{BoxModule, ProviderSpec, ShutdownReason, module_fn};
-use rand::{Rng, SeedableRng, rngs::SmallRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
 
 use crate::measure::{Row, median, millis};
@@ -50,7 +50,7 @@ struct Shape {
 
 impl Shape {
     fn random(modules: usize, edges: usize) -> Self {
-        let mut random = SmallRng::seed_from_u64(7);
+        let mut random = StdRng::seed_from_u64(7);
         let names: Vec<&'static str> =
             (0..modules).map(|n| &*Box::leak(format!("module-{n}").into_boxed_str())).collect();
         let mut pairs = BTreeSet::new();

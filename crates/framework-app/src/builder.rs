@@ -188,8 +188,9 @@ impl AppBuilder {
     ///
     /// Returns everything that is wrong with the declarations of the modules.
     pub fn build(self) -> Result<ReadyApp, PlanError> {
-        let Self { name, defaults, modules, mut budgets, adjust, parallelism, probe, planted, .. } =
-            self;
+        let Self {
+            name, defaults, modules, mut budgets, adjust, parallelism, probe, planted, ..
+        } = self;
         let replaced = |default: &BoxModule| {
             modules.iter().any(|module| module.module_type() == default.module_type())
         };

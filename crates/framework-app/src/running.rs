@@ -176,9 +176,11 @@ fn take_apart(
         let constructs = std::mem::take(&mut record.constructs).into_iter().zip(deferred);
         let constructs =
             constructs.map(|(construct, deferred)| (construct, record.location, deferred));
-        let constructs = constructs.collect();
+        let constructs: Vec<_> = constructs.collect();
         let waited_for = waits_for.iter().map(|(before, _)| *before).collect();
-        let stop = StopWork { cell: Arc::clone(&cell), teardowns, waited_for };
+        let is_empty =
+            constructs.is_empty() && setups.is_empty() && runs.is_empty() && teardowns.is_empty();
+        let stop = StopWork { cell: Arc::clone(&cell), teardowns, waited_for, is_empty };
         let groups = record.groups;
         (StartWork { cell, constructs, setups, runs, groups, waits_for }, Some(stop))
     };

@@ -15,6 +15,8 @@ pub(crate) struct StopWork {
     pub(crate) teardowns: Vec<Unit>,
     /// The modules that this one waited for: they stop after it.
     pub(crate) waited_for: Vec<usize>,
+    /// Whether the module has no code: then nothing of it can be left running.
+    pub(crate) is_empty: bool,
 }
 
 /// How a module stopped.
@@ -46,36 +48,50 @@ pub(crate) async fn stop(
     let mut draining = ready.len();
     plant(shared, &work, &mut ready, &mut relied_on_by);
     let mut tasks = JoinSet::new();
-    let mut stopped = Vec::new();
+    let (mut stopped, mut done) = (Vec::new(), Vec::new());
     while left > 0 {
         while let Some(at) = ready.pop_front() {
-            let (shared, work) = (Arc::clone(shared), work[at].take());
-            tasks.spawn(async move {
-                match work {
-                    Some(work) => (at, Some(stop_one(&shared, work, deadline).await)),
-                    None => (at, None),
+            match work[at].take() {
+                Some(work) if !work.is_empty => {
+                    let shared = Arc::clone(shared);
+                    tasks.spawn(async move { (at, stop_one(&shared, work, deadline).await) });
                 }
-            });
-        }
-        let Some(Ok((at, how))) = tasks.join_next().await else { break };
-        left -= 1;
-        stopped.extend(how);
-        draining = draining.saturating_sub(1);
-        if draining == 0 {
-            shared.lifecycle.enter(Phase::Stopping);
-        }
-        // Last started first, among those that are free at once.
-        let mut freed = Vec::new();
-        for &before in &waited_for[at] {
-            relied_on_by[before] = relied_on_by[before].wrapping_sub(1);
-            if relied_on_by[before] == 0 {
-                freed.push(before);
+                Some(work) => done.push((at, Some(stop_empty(shared, &work)))),
+                None => done.push((at, None)),
             }
         }
-        freed.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
-        ready.extend(freed);
+        if done.is_empty() {
+            let Some(Ok((at, how))) = tasks.join_next().await else { break };
+            done.push((at, Some(how)));
+        }
+        for (at, how) in done.drain(..) {
+            left -= 1;
+            stopped.extend(how);
+            draining = draining.saturating_sub(1);
+            if draining == 0 {
+                shared.lifecycle.enter(Phase::Stopping);
+            }
+            // Last started first, among those that are free at once.
+            let mut freed = Vec::new();
+            for &before in &waited_for[at] {
+                relied_on_by[before] = relied_on_by[before].wrapping_sub(1);
+                if relied_on_by[before] == 0 {
+                    freed.push(before);
+                }
+            }
+            freed.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
+            ready.extend(freed);
+        }
     }
     stopped
+}
+
+/// Stops a module that has no code.
+fn stop_empty(shared: &Shared, work: &StopWork) -> Stopped {
+    shared.enter(&work.cell, ModuleState::Stopping);
+    work.cell.cx.shutdown_token().cancel();
+    shared.enter(&work.cell, ModuleState::Stopped);
+    Stopped { module: work.cell.name, in_time: true, took: Duration::ZERO }
 }
 
 /// Makes the mistakes that a test has asked for.

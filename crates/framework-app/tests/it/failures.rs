@@ -114,7 +114,7 @@ async fn the_message_of_a_start_timeout_says_all_that_is_known() {
     was in      : setup connect
     waited for  : 15 s, then cancelled, ended by itself at 15.2 s
     waiting on it: migrations, orders
-    rollback    : db ok 0 ms, metrics ok 0 ms   (0 ms of 10 s)
+    rollback    : metrics ok 0 ms, db ok 0 ms   (0 ms of 10 s)
 
 help: see why this takes so long, or ask for more with `reg.start_timeout(…)`
 "
