@@ -33,9 +33,12 @@ impl Cart {
     }
 }
 
+/// What the benchmark needs of the running application.
+type Found = (Context, State, Scoped<Cart>);
+
 /// What a request pays: a singleton, and a scoped service.
 pub(crate) fn run() -> Vec<Row> {
-    let found: Arc<Mutex<Option<(Context, State, Scoped<Cart>)>>> = Arc::default();
+    let found: Arc<Mutex<Option<Found>>> = Arc::default();
     let to = Arc::clone(&found);
     let shop = module_fn("shop", move |reg| {
         reg.inject(|| Catalog);

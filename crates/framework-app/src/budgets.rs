@@ -85,6 +85,10 @@ impl Whole {
         of: impl Fn(&ModuleBudget) -> Option<Duration>,
     ) -> Option<Issue> {
         let own: Vec<_> = modules.iter().map(|module| of(&module.record.budget)).collect();
+        let first = self.first.as_ref().map_or(Duration::ZERO, |part| part.limit);
+        if own.iter().flatten().sum::<Duration>() + first <= self.limit {
+            return None;
+        }
         // The longest chain that ends in each module, and the module before it on that chain.
         let mut longest: Vec<(Duration, Option<usize>)> = Vec::with_capacity(own.len());
         for (at, node) in graph.modules().iter().enumerate() {
@@ -95,7 +99,7 @@ impl Whole {
         }
         let (last, (sum, _)) =
             longest.iter().enumerate().max_by_key(|(_, (sum, _))| *sum).map(|(n, l)| (n, *l))?;
-        let total = sum + self.first.as_ref().map_or(Duration::ZERO, |part| part.limit);
+        let total = sum + first;
         if total <= self.limit {
             return None;
         }

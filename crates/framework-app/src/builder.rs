@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, num::NonZeroUsize, sync::Arc};
+use std::{any::TypeId, fmt, future::Future, num::NonZeroUsize, sync::Arc};
 
 use framework_core::{BoxModule, ErrorCode, Lifecycle, Module, Modules, ShutdownReason};
 use framework_registry::{Graph, Plan, PlanError};
@@ -115,6 +115,12 @@ impl AppBuilder {
     pub fn codes(mut self, codes: &[&'static ErrorCode]) -> Self {
         self.codes.extend_from_slice(codes);
         self
+    }
+
+    /// Whether a module of the type `M` was added, other than by default.
+    #[must_use]
+    pub fn has_module<M: Module>(&self) -> bool {
+        self.modules.iter().any(|module| module.module_type() == TypeId::of::<M>())
     }
 
     /// Sets how long the parts of the application's life may take.

@@ -52,7 +52,7 @@ pub(crate) struct Cell {
     pub(crate) cx: Context,
     pub(crate) timeline: Mutex<Timeline>,
     progress: Mutex<Progress>,
-    supervisor: Mutex<JoinSet<()>>,
+    supervisor: Mutex<Option<JoinSet<()>>>,
 }
 
 /// How far a module has come, for whoever ends it.
@@ -172,7 +172,7 @@ impl Shared {
 }
 
 impl Cell {
-    pub(crate) fn new(record: &framework_core::ModuleRecord, environment: Environment) -> Self {
+    pub(crate) fn new(record: &framework_core::ModuleRecord, environment: Arc<Environment>) -> Self {
         let cx = Context::within(record.name, record.id, CancellationToken::new(), environment);
         Self {
             name: record.name,
@@ -191,7 +191,7 @@ impl Cell {
     /// A context for one run of a unit, which can be ended without the others.
     pub(crate) fn incarnation(&self) -> Context {
         let token = self.cx.shutdown_token().child_token();
-        Context::within(self.name, self.id, token, self.cx.environment().clone())
+        Context::within(self.name, self.id, token, Arc::clone(self.cx.environment()))
     }
 
     pub(crate) fn point(&self, stage: Stage, unit: &Arc<str>) -> Point {
@@ -225,11 +225,13 @@ impl Cell {
     }
 
     pub(crate) fn supervise(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        supervisor.get_or_insert_default().spawn(task);
     }
 
     pub(crate) fn take_supervisor(&self) -> JoinSet<()> {
-        std::mem::take(&mut *self.supervisor.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        supervisor.take().unwrap_or_default()
     }
 
     /// Lets go of the module's values, last made first, and says which of them panicked.

@@ -23,7 +23,7 @@ pub struct RunningApp {
     stops: Vec<Option<StopWork>>,
     slots: Arc<SlotTable>,
     graph: Arc<Graph>,
-    report: StartReport,
+    report: Arc<StartReport>,
 }
 
 impl RunningApp {
@@ -36,12 +36,12 @@ impl RunningApp {
         let tasks = Arc::new(Tasks::new(names));
         let shared =
             Shared::new(lifecycle, budgets, parallelism, probe, planted, Arc::clone(&tasks));
-        let environment = Environment {
+        let environment = Arc::new(Environment {
             lifecycle: shared.lifecycle.clone(),
             clock: Arc::new(TokioClock::new()),
             spawner: tasks,
             slots: Arc::clone(&parts.slots),
-        };
+        });
 
         let origin = Instant::now();
         shared.lifecycle.enter(Phase::Starting);
@@ -52,8 +52,8 @@ impl RunningApp {
             // What was skipped has nothing to stop.
             let skipped = stops.iter_mut().zip(&entered).filter(|(_, entered)| !**entered);
             skipped.for_each(|(stop, _)| *stop = None);
-            let report = report(&cells, &parts.graph, origin);
-            shared.lifecycle.set_startup(Arc::new(report.clone()));
+            let report = Arc::new(report(&cells, &parts.graph, origin));
+            shared.lifecycle.set_startup(Arc::clone(&report) as _);
             shared.lifecycle.enter(Phase::Ready);
             let (slots, graph) = (parts.slots, parts.graph);
             return Ok(Some(Self { shared, stops, slots, graph, report }));
@@ -160,11 +160,11 @@ impl fmt::Debug for RunningApp {
 /// dropped half-way.
 fn take_apart(
     modules: Vec<PlannedModule>,
-    environment: &Environment,
+    environment: &Arc<Environment>,
 ) -> (Vec<StartWork>, Vec<Option<StopWork>>) {
     let take = |module: PlannedModule| {
         let PlannedModule { mut record, waits_for, deferred, .. } = module;
-        let cell = Arc::new(Cell::new(&record, environment.clone()));
+        let cell = Arc::new(Cell::new(&record, Arc::clone(environment)));
         let (mut setups, mut runs, mut teardowns) = (Vec::new(), Vec::new(), Vec::new());
         for unit in std::mem::take(&mut record.units) {
             match unit.work.stage() {

@@ -21,7 +21,7 @@ struct Inner {
     module: &'static str,
     id: ModuleId,
     shutdown: CancellationToken,
-    environment: Environment,
+    environment: Arc<Environment>,
     deferred: Mutex<Vec<Deferred>>,
 }
 
@@ -46,8 +46,9 @@ impl Context {
         module: &'static str,
         id: ModuleId,
         shutdown: CancellationToken,
-        environment: Environment,
+        environment: impl Into<Arc<Environment>>,
     ) -> Self {
+        let environment = environment.into();
         let deferred = Mutex::default();
         Self { inner: Arc::new(Inner { module, id, shutdown, environment, deferred }) }
     }
@@ -144,7 +145,7 @@ impl Context {
 
     /// What the modules of the application share.
     #[must_use]
-    pub fn environment(&self) -> &Environment {
+    pub fn environment(&self) -> &Arc<Environment> {
         &self.inner.environment
     }
 

@@ -17,6 +17,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModuleId(u32);
 
+/// A key's position in the order in which keys were first named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(u32);
+
 /// A provider's position in the order of registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProviderId(u32);
@@ -32,7 +36,8 @@ pub struct Declarations {
     pub(crate) needs: Vec<NeedRecord>,
     pub(crate) decorators: Vec<DecoratorRecord>,
     pub(crate) relations: Vec<Relation>,
-    slots: HashMap<Key, Arc<dyn AnySlot>>,
+    keys: Vec<(Key, Arc<dyn AnySlot>)>,
+    key_index: HashMap<Key, KeyId>,
     kinds: Vec<Box<dyn Kind>>,
     kind_index: HashMap<TypeId, usize>,
     all: HashMap<TypeId, Box<dyn AnyAll>>,
@@ -88,6 +93,8 @@ pub struct ProviderRecord {
     pub id: ProviderId,
     /// What the value is known by.
     pub key: Key,
+    /// The key's position.
+    pub key_id: KeyId,
     /// The module that offers it.
     pub module: ModuleId,
     /// The place in the source that offers it.
@@ -120,8 +127,8 @@ pub enum NeedMode {
 /// A use of a value that a module declared.
 #[derive(Clone, Copy, Debug)]
 pub struct NeedRecord {
-    /// What the value is known by.
-    pub key: Key,
+    /// What the value is known by: see [`Declarations::key`].
+    pub key_id: KeyId,
     /// The module that uses it.
     pub module: ModuleId,
     /// What exactly uses it.
@@ -146,8 +153,8 @@ pub enum NeededBy {
 /// A wrapper around a value that another provider makes.
 #[derive(Clone, Copy, Debug)]
 pub struct DecoratorRecord {
-    /// What the value is known by.
-    pub key: Key,
+    /// What the value is known by: see [`Declarations::key`].
+    pub key_id: KeyId,
     /// The module that wraps it.
     pub module: ModuleId,
     /// The place in the source that declared it.
@@ -316,6 +323,22 @@ impl Declarations {
         &self.needs
     }
 
+    /// What a value is known by.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `id` is of another application.
+    #[must_use]
+    pub fn key(&self, id: KeyId) -> Key {
+        self.keys[id.index()].0
+    }
+
+    /// How many keys were named.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The wrappers around values.
     #[must_use]
     pub fn decorators(&self) -> &[DecoratorRecord] {
@@ -339,13 +362,17 @@ impl Declarations {
         crate::Collected { cell: Arc::clone(&self.kind::<C>().cell) }
     }
 
-    /// The cell of the one value that `key` is of.
-    pub(crate) fn slot<T>(&mut self, key: Key) -> Arc<Slot<T>>
+    /// The cell of the one value that `key` is of, and the key's position.
+    pub(crate) fn slot<T>(&mut self, key: Key) -> (KeyId, Arc<Slot<T>>)
     where
         T: ?Sized + Send + Sync + 'static,
     {
-        let slot = self.slots.entry(key).or_insert_with(|| Arc::new(Slot::<T>::new(key)));
-        Arc::clone(slot).into_any().downcast().expect("slots are keyed by their type")
+        let id = *self.key_index.entry(key).or_insert_with(|| {
+            self.keys.push((key, Arc::new(Slot::<T>::new(key))));
+            KeyId(u32::try_from(self.keys.len() - 1).expect("fewer than 2^32 keys"))
+        });
+        let slot = Arc::clone(&self.keys[id.index()].1).into_any();
+        (id, slot.downcast().expect("slots are keyed by their type"))
     }
 
     pub(crate) fn next_provider(&self) -> ProviderId {
@@ -457,7 +484,7 @@ impl ProviderRecord {
     }
 }
 
-// ===== impl ModuleId, ProviderId =====
+// ===== impl ModuleId, KeyId, ProviderId =====
 
 impl ModuleId {
     /// The position as an index.
@@ -474,6 +501,14 @@ impl ModuleId {
     #[must_use]
     pub fn at(index: usize) -> Self {
         Self(u32::try_from(index).expect("fewer than 2^32 modules"))
+    }
+}
+
+impl KeyId {
+    /// The position as an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
     }
 }
 

@@ -62,7 +62,7 @@ pub use self::{
     context::{Context, Deferred},
     contribution::{Collected, Contributed, Contribution, Order, Unclaimed},
     declarations::{
-        Declarations, DecoratorRecord, GateReport, KindRecord, ModuleBudget, ModuleId,
+        Declarations, DecoratorRecord, GateReport, KeyId, KindRecord, ModuleBudget, ModuleId,
         ModuleRecord, ModuleRelation, NeedMode, NeedRecord, NeededBy, ProviderId, ProviderRecord,
         Relation,
     },

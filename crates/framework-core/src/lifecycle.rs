@@ -346,7 +346,11 @@ impl Lifecycle {
         }
         let state = ModuleState::Waiting;
         let status = |name| ModuleStatus { name, state, since: Duration::ZERO, note: None };
-        self.journal().modules = modules.into_iter().map(status).collect();
+        let mut journal = self.journal();
+        journal.modules = modules.into_iter().map(status).collect();
+        // A module that has code makes at least four events in its life.
+        let expected = (4 * journal.modules.len()).min(Self::MAX_EVENTS);
+        journal.events.reserve(expected);
     }
 
     /// Enters `phase`, unless the application is past it. For whoever runs a plan.

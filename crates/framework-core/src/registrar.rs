@@ -265,9 +265,9 @@ impl Registrar<'_> {
         let location = Location::caller();
         let (key, module) = (Key::named::<T>(name), self.module);
         let by = NeededBy::Decorator(self.declarations.decorators.len());
-        self.declarations.decorators.push(DecoratorRecord { key, module, location });
+        let (key_id, slot) = self.declarations.slot::<T>(key);
+        self.declarations.decorators.push(DecoratorRecord { key_id, module, location });
         let needs = self.declare_for(by, location, declare);
-        let slot = self.declarations.slot::<T>(key);
         slot.add_decorator(Box::new(move |cx, within, value| wrap(cx, within, &needs, value)));
     }
 
@@ -305,7 +305,7 @@ impl Registrar<'_> {
     /// Declares that this module uses every `T`: the one, those with names, and the members.
     #[track_caller]
     pub fn need_all<T: ?Sized + Send + Sync + 'static>(&mut self) -> AllNeed<T> {
-        self.push_need(Key::of::<T>(), NeedMode::All, Location::caller());
+        self.needed::<T>(None, NeedMode::All, Location::caller());
         AllNeed { slots: self.declarations.all() }
     }
 
@@ -324,15 +324,11 @@ impl Registrar<'_> {
         mode: NeedMode,
         location: &'static Location<'static>,
     ) -> Arc<Slot<T>> {
-        let key = Key::named::<T>(name);
-        self.push_need(key, mode, location);
-        self.declarations.slot(key)
-    }
-
-    fn push_need(&mut self, key: Key, mode: NeedMode, location: &'static Location<'static>) {
         let location = self.location.unwrap_or(location);
+        let (key_id, slot) = self.declarations.slot(Key::named::<T>(name));
         let (module, by) = (self.module, self.by);
-        self.declarations.needs.push(NeedRecord { key, module, by, mode, location });
+        self.declarations.needs.push(NeedRecord { key_id, module, by, mode, location });
+        slot
     }
 
     fn provider<T: ?Sized + Send + Sync + 'static, N>(
@@ -344,15 +340,17 @@ impl Registrar<'_> {
         let ProviderSpec { name, lifetime, role } = spec;
         let key = Key::named::<T>(name);
         // One of many has a value of its own.
+        let (key_id, slot) = self.declarations.slot(key);
         let slot = match role {
             Role::Member => Arc::new(Slot::new(key)),
-            Role::Only | Role::Replacement => self.declarations.slot(key),
+            Role::Only | Role::Replacement => slot,
         };
         let id = self.declarations.next_provider();
         let own = Arc::new(());
         self.declarations.providers.push(ProviderRecord {
             id,
             key,
+            key_id,
             module: self.module,
             location,
             lifetime,

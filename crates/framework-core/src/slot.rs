@@ -21,11 +21,16 @@ pub struct Slot<T: ?Sized> {
     value: ArcSwapOption<Arc<T>>,
     recipe: OnceLock<Box<dyn Any + Send + Sync>>,
     replacement: OnceLock<Box<dyn Any + Send + Sync>>,
-    // Filled while modules register; the first use closes the list, and from then on reading it
-    // takes no lock.
-    decorators: Mutex<Vec<DecorateFn<T>>>,
-    closed_decorators: OnceLock<Vec<DecorateFn<T>>>,
-    deferred: tokio::sync::Mutex<Deferred>,
+    // What few slots have is out of the way, so that a slot is small.
+    decorators: OnceLock<Box<Decorators<T>>>,
+    deferred: OnceLock<Box<tokio::sync::Mutex<Deferred>>>,
+}
+
+/// What wraps a value. Filled while modules register; the first use closes the list, and from then
+/// on reading it takes no lock.
+struct Decorators<T: ?Sized> {
+    open: Mutex<Vec<DecorateFn<T>>>,
+    closed: OnceLock<Vec<DecorateFn<T>>>,
 }
 
 /// The making of a value that waits for its first use.
@@ -52,9 +57,8 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
             value: ArcSwapOption::const_empty(),
             recipe: OnceLock::new(),
             replacement: OnceLock::new(),
-            decorators: Mutex::default(),
-            closed_decorators: OnceLock::new(),
-            deferred: tokio::sync::Mutex::new(Deferred::Absent),
+            decorators: OnceLock::new(),
+            deferred: OnceLock::new(),
         }
     }
 
@@ -89,7 +93,10 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
         if let Some(value) = self.get() {
             return Ok(value);
         }
-        let mut deferred = self.deferred.lock().await;
+        let Some(deferred) = self.deferred.get() else {
+            return Err(self.error("its module has not started".to_owned()));
+        };
+        let mut deferred = deferred.lock().await;
         let made = match &mut *deferred {
             Deferred::Absent => Ok(()),
             Deferred::Failed(error) => return Err(error.clone()),
@@ -110,7 +117,10 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
 
     /// Adds a decorator; those added later wrap those before.
     pub(crate) fn add_decorator(&self, decorate: DecorateFn<T>) {
-        self.decorators.lock().unwrap_or_else(PoisonError::into_inner).push(decorate);
+        let decorators = self.decorators.get_or_init(|| {
+            Box::new(Decorators { open: Mutex::default(), closed: OnceLock::new() })
+        });
+        decorators.open.lock().unwrap_or_else(PoisonError::into_inner).push(decorate);
     }
 
     /// Wraps `value` in every decorator of the key. A layer that makes the value on demand hands
@@ -125,10 +135,12 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
         within: Option<&dyn Any>,
         value: Arc<T>,
     ) -> Result<Arc<T>, BoxError> {
-        let decorators = self.closed_decorators.get_or_init(|| {
-            std::mem::take(&mut *self.decorators.lock().unwrap_or_else(PoisonError::into_inner))
+        let Some(decorators) = self.decorators.get() else { return Ok(value) };
+        let Decorators { open, closed } = decorators.as_ref();
+        let closed = closed.get_or_init(|| {
+            std::mem::take(&mut *open.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        decorators.iter().try_fold(value, |value, decorate| decorate(cx, within, value))
+        closed.iter().try_fold(value, |value, decorate| decorate(cx, within, value))
     }
 
     /// Attaches how to make values of this key, for layers whose values are made on demand. Only
@@ -196,13 +208,14 @@ impl<T: ?Sized + Send + Sync + 'static> AnySlot for Slot<T> {
 
     fn clear(&self) {
         self.value.store(None);
-        if let Ok(mut deferred) = self.deferred.try_lock() {
+        if let Some(Ok(mut deferred)) = self.deferred.get().map(|deferred| deferred.try_lock()) {
             *deferred = Deferred::Absent;
         }
     }
 
     fn defer(&self, make: BoxFuture<Result<(), BoxError>>) {
-        if let Ok(mut deferred) = self.deferred.try_lock() {
+        let deferred = self.deferred.get_or_init(|| Box::new(Deferred::Absent.into()));
+        if let Ok(mut deferred) = deferred.try_lock() {
             *deferred = Deferred::Waiting(contain(|| make));
         }
     }

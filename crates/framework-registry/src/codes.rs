@@ -69,7 +69,8 @@ Take a version within the range, or widen the range.";
 
     /// Two modules cannot be together.
     CONFLICT = "E0107", "two modules cannot be together",
-"A module states with `reg.conflicts::<M>()` that it cannot be in one application with `M`: two that do the same work, or own the same thing.
+"A module states with `reg.conflicts::<M>()` that it cannot be in one application with `M`: two that
+do the same work, or own the same thing.
 
 Remove one of the two.";
 
@@ -134,8 +135,8 @@ or let the scoped value be passed as an argument of the method that uses it.";
 
     /// Module code reads a scoped value.
     SCOPED_FROM_ROOT = "E0312", "a scoped value is needed outside a scope",
-"A scoped value lives as long as a request, a message or a job, and the code of a module runs outside
-all of them, so there is no value to read.
+"A scoped value lives as long as a request, a message or a job, and the code of a module runs
+outside all of them, so there is no value to read.
 
 Read it where the scope is: in a handler, or in another scoped value.";
 }

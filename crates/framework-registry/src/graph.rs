@@ -47,8 +47,9 @@ pub struct ModuleNode {
 pub struct Wait {
     /// The position of the other module in start order.
     pub module: usize,
-    /// Why, each reason once.
-    pub reasons: Vec<Reason>,
+    // There is mostly one, which then takes no list.
+    pub(crate) reason: Reason,
+    pub(crate) more: Vec<Reason>,
 }
 
 /// A value that a module provides.
@@ -95,11 +96,37 @@ impl Graph {
     }
 }
 
+impl Wait {
+    pub(crate) fn new(module: usize, reason: Reason) -> Self {
+        Self { module, reason, more: Vec::new() }
+    }
+
+    /// Why the module waits, each reason once.
+    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
+        std::iter::once(self.reason).chain(self.more.iter().copied())
+    }
+
+    /// Every reason, in one line.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let reasons: Vec<_> = self.reasons().map(|reason| reason.to_string()).collect();
+        reasons.join(", ")
+    }
+
+    pub(crate) fn add(&mut self, reason: Reason) {
+        if !self.reasons().any(|known| known == reason) {
+            self.more.push(reason);
+        }
+    }
+}
+
 impl ModuleNode {
     /// Whom the module waits for because of what it or they say, and not because the other is a
     /// foundation, for which everyone waits.
     pub fn own_waits(&self) -> impl Iterator<Item = &Wait> {
-        self.waits_for.iter().filter(|wait| wait.reasons.as_slice() != [Reason::Foundation])
+        self.waits_for
+            .iter()
+            .filter(|wait| wait.reasons().any(|reason| reason != Reason::Foundation))
     }
 
     /// The place that added the module, as text.
@@ -116,8 +143,7 @@ impl fmt::Display for Graph {
             for (n, wait) in module.own_waits().enumerate() {
                 let lead = if n == 0 { "after" } else { "and" };
                 let other = self.modules[wait.module].name;
-                let reasons: Vec<_> = wait.reasons.iter().map(ToString::to_string).collect();
-                write!(f, " {lead} {other} ({})", reasons.join(", "))?;
+                write!(f, " {lead} {other} ({})", wait.why())?;
             }
             writeln!(f)?;
             module.values.iter().try_for_each(|value| writeln!(f, "    {value}"))?;

@@ -36,10 +36,8 @@ pub(crate) fn graph(len: usize, edges: impl Iterator<Item = (usize, usize)>) -> 
 ///
 /// With a cycle, what is in it and after it is left out.
 pub(crate) fn sort(graph: &Order) -> Vec<usize> {
-    let mut waits_for: Vec<usize> = graph
-        .node_indices()
-        .map(|node| graph.edges_directed(node, Direction::Incoming).count())
-        .collect();
+    let mut waits_for = vec![0_usize; graph.node_count()];
+    graph.raw_edges().iter().for_each(|edge| waits_for[edge.target().index()] += 1);
     let free = |(at, waits): (usize, &usize)| (*waits == 0).then_some(Reverse(at));
     let mut ready: BinaryHeap<_> = waits_for.iter().enumerate().filter_map(free).collect();
     let mut order = Vec::with_capacity(waits_for.len());

@@ -135,8 +135,7 @@ impl Plan {
             record.constructs.sort_by_key(|construct| rank[construct.provider.index()]);
             let deferred = record.constructs.iter().map(|c| made.deferred[c.provider.index()]);
             let deferred = deferred.collect();
-            let wait =
-                |wait: &Wait| (wait.module, wait.reasons.iter().any(|reason| reason.is_hard()));
+            let wait = |wait: &Wait| (wait.module, wait.reasons().any(Reason::is_hard));
             let waits_for = node.waits_for.iter().map(wait).collect();
             Some(PlannedModule { record, waits_for, deferred })
         };
@@ -363,17 +362,19 @@ fn describe(
     let mut position = vec![0; records.len()];
     start.iter().enumerate().for_each(|(at, &id)| position[id] = at);
     let mut waits: Vec<Vec<Wait>> = vec![Vec::new(); records.len()];
-    let mut sorted: Vec<&Edge> = edges.iter().filter(|edge| edge.before != edge.after).collect();
-    // By whom they wait for, so that each pair is one wait; reasons stay in the order of declaration.
-    sorted.sort_by_key(|edge| (edge.after, position[edge.before.index()]));
-    for edge in sorted {
-        let module = position[edge.before.index()];
-        let list = &mut waits[edge.after.index()];
-        match list.last_mut().filter(|wait| wait.module == module) {
-            Some(wait) if wait.reasons.contains(&edge.reason) => {}
-            Some(wait) => wait.reasons.push(edge.reason),
-            None => list.push(Wait { module, reasons: vec![edge.reason] }),
-        }
+    for edge in edges.iter().filter(|edge| edge.before != edge.after) {
+        waits[edge.after.index()].push(Wait::new(position[edge.before.index()], edge.reason));
+    }
+    // One for each pair; its reasons stay in the order of declaration, for the sort is stable.
+    for waits in &mut waits {
+        waits.sort_by_key(|wait| wait.module);
+        waits.dedup_by(|next, kept| {
+            let same = next.module == kept.module;
+            if same {
+                kept.add(next.reason);
+            }
+            same
+        });
     }
     let mut made: Vec<Vec<ValueNode>> = vec![Vec::new(); records.len()];
     for &at in make_order.iter().filter(|at| values.active[**at]) {

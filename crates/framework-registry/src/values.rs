@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use framework_core::{
-    Declarations, Issue, Key, Lifetime, ModuleId, NeedMode, NeedRecord, NeededBy, ProviderId,
-    ProviderRecord, Role,
+    Declarations, Issue, Key, KeyId, Lifetime, ModuleId, NeedMode, NeedRecord, NeededBy,
+    ProviderId, ProviderRecord, Role,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) struct Values<'d> {
     pub(crate) declarations: &'d Declarations,
     /// The provider of each key.
-    by_key: HashMap<Key, ProviderId>,
+    by_key: Vec<Option<ProviderId>>,
     /// Of each provider: whether its value is made at all. One that was replaced is not.
     pub(crate) active: Vec<bool>,
     /// Of each provider: the needs of its value that are served, decorators' included.
@@ -37,7 +37,7 @@ impl<'d> Values<'d> {
     pub(crate) fn resolve(declarations: &'d Declarations) -> Self {
         let mut values = Self {
             declarations,
-            by_key: HashMap::with_capacity(declarations.providers().len()),
+            by_key: vec![None; declarations.key_count()],
             active: vec![true; declarations.providers().len()],
             takes: vec![Vec::new(); declarations.providers().len()],
             taken_by_modules: Vec::new(),
@@ -99,35 +99,36 @@ impl<'d> Values<'d> {
     }
 
     fn choose_providers(&mut self) {
-        let mut replacements: HashMap<Key, Vec<ProviderId>> = HashMap::new();
-        let mut duplicates: Vec<(Key, Vec<ProviderId>)> = Vec::new();
+        let mut replacements: HashMap<KeyId, Vec<ProviderId>> = HashMap::new();
+        let mut duplicates: Vec<(KeyId, Vec<ProviderId>)> = Vec::new();
         for provider in self.declarations.providers() {
             match provider.role {
                 Role::Member => {}
                 Role::Replacement => {
-                    replacements.entry(provider.key).or_default().push(provider.id);
+                    replacements.entry(provider.key_id).or_default().push(provider.id);
                 }
-                Role::Only => match self.by_key.get(&provider.key) {
-                    None => {
-                        self.by_key.insert(provider.key, provider.id);
+                Role::Only => match self.by_key[provider.key_id.index()] {
+                    None => self.by_key[provider.key_id.index()] = Some(provider.id),
+                    Some(first) => {
+                        match duplicates.iter_mut().find(|(key, _)| *key == provider.key_id) {
+                            Some((_, ids)) => ids.push(provider.id),
+                            None => duplicates.push((provider.key_id, vec![first, provider.id])),
+                        }
                     }
-                    Some(&first) => match duplicates.iter_mut().find(|(k, _)| *k == provider.key) {
-                        Some((_, ids)) => ids.push(provider.id),
-                        None => duplicates.push((provider.key, vec![first, provider.id])),
-                    },
                 },
             }
         }
         for (key, ids) in duplicates {
+            let key = self.declarations.key(key);
             self.issues.push(self.duplicate(key, &ids, "provider"));
         }
         // In the order of registration, which the map does not keep.
         for provider in self.declarations.providers() {
-            let Some(ids) = replacements.remove(&provider.key) else { continue };
+            let Some(ids) = replacements.remove(&provider.key_id) else { continue };
             if ids.len() > 1 {
                 self.issues.push(self.duplicate(provider.key, &ids, "replacement"));
             }
-            match self.by_key.insert(provider.key, ids[0]) {
+            match self.by_key[provider.key_id.index()].replace(ids[0]) {
                 Some(replaced) => self.active[replaced.index()] = false,
                 None => self.issues.push(self.nothing_to_replace(self.provider(ids[0]))),
             }
@@ -136,34 +137,32 @@ impl<'d> Values<'d> {
 
     fn find_decorated(&mut self) {
         for decorator in self.declarations.decorators() {
-            if self.by_key.contains_key(&decorator.key) {
+            if self.by_key[decorator.key_id.index()].is_some() {
                 continue;
             }
+            let key = self.declarations.key(decorator.key_id);
             let module = self.declarations.module(decorator.module).name;
-            let summary =
-                format!("`{module}` decorates `{}`, which no module provides", decorator.key);
+            let summary = format!("`{module}` decorates `{key}`, which no module provides");
             self.issues.push(
                 Issue::new(&codes::DECORATOR_TARGET, summary)
-                    .evidence_at(
-                        format!("{}   decorated by `{module}`", decorator.key),
-                        decorator.location,
-                    )
-                    .help(suggest::for_missing(self.declarations, decorator.key)),
+                    .evidence_at(format!("{key}   decorated by `{module}`"), decorator.location)
+                    .help(suggest::for_missing(self.declarations, key)),
             );
         }
     }
 
     fn serve_needs(&mut self) {
-        let mut missing: Vec<(Key, Vec<NeedRecord>)> = Vec::new();
-        let mut missing_index: HashMap<Key, usize> = HashMap::new();
+        let mut missing: Vec<(KeyId, Vec<NeedRecord>)> = Vec::new();
+        let mut missing_index: HashMap<KeyId, usize> = HashMap::new();
         for need in self.declarations.needs() {
             let Some(taker) = self.taker(need) else { continue };
             if need.mode == NeedMode::All {
+                let wanted = self.declarations.key(need.key_id).value_type();
                 let all = self
                     .declarations
                     .providers()
                     .iter()
-                    .filter(|provider| provider.key.value_type() == need.key.value_type());
+                    .filter(|provider| provider.key.value_type() == wanted);
                 for provider in all.map(|provider| provider.id) {
                     if self.active[provider.index()] {
                         self.serve(taker, need, provider);
@@ -171,12 +170,12 @@ impl<'d> Values<'d> {
                 }
                 continue;
             }
-            match self.by_key.get(&need.key).copied() {
+            match self.by_key[need.key_id.index()] {
                 Some(provider) => self.serve(taker, need, provider),
                 None if need.mode == NeedMode::Optional => {}
                 None => {
-                    let at = *missing_index.entry(need.key).or_insert_with(|| {
-                        missing.push((need.key, Vec::new()));
+                    let at = *missing_index.entry(need.key_id).or_insert_with(|| {
+                        missing.push((need.key_id, Vec::new()));
                         missing.len() - 1
                     });
                     missing[at].1.push(*need);
@@ -184,7 +183,7 @@ impl<'d> Values<'d> {
             }
         }
         for (key, needs) in missing {
-            self.issues.push(self.missing(key, &needs));
+            self.issues.push(self.missing(self.declarations.key(key), &needs));
         }
     }
 
@@ -194,8 +193,8 @@ impl<'d> Values<'d> {
             NeededBy::Module => Some(Taker::Module),
             NeededBy::Provider(id) => self.active[id.index()].then_some(Taker::Provider(id)),
             NeededBy::Decorator(at) => {
-                let key = self.declarations.decorators()[at].key;
-                self.by_key.get(&key).copied().map(Taker::Provider)
+                let key = self.declarations.decorators()[at].key_id;
+                self.by_key[key.index()].map(Taker::Provider)
             }
         }
     }
@@ -257,7 +256,7 @@ impl<'d> Values<'d> {
                     format!("needed by `{}` of `{module}`", self.provider(id).key)
                 }
                 NeededBy::Decorator(at) => {
-                    let of = self.declarations.decorators()[at].key;
+                    let of = self.declarations.key(self.declarations.decorators()[at].key_id);
                     format!("needed by a decorator of `{of}` in `{module}`")
                 }
             };

@@ -9,14 +9,8 @@ pub(super) fn write(graph: &Graph) -> String {
     for module in graph.modules() {
         let _ = writeln!(text, "    {:?} [label={:?}];", module.name, module.to_string());
         for wait in module.own_waits() {
-            let reasons: Vec<_> = wait.reasons.iter().map(ToString::to_string).collect();
             let other = graph.modules()[wait.module].name;
-            let _ = writeln!(
-                text,
-                "    {:?} -> {other:?} [label={:?}];",
-                module.name,
-                reasons.join("\n")
-            );
+            let _ = writeln!(text, "    {:?} -> {other:?} [label={:?}];", module.name, wait.why());
         }
     }
     text.push_str("}\n");

@@ -35,8 +35,7 @@ fn module(graph: &Graph, node: &ModuleNode) -> Value {
 }
 
 fn wait(graph: &Graph, wait: &Wait) -> Value {
-    let reasons: Vec<_> = wait.reasons.iter().map(ToString::to_string).collect();
-    json!({ "module": graph.modules()[wait.module].name, "reasons": reasons })
+    json!({ "module": graph.modules()[wait.module].name, "reasons": wait.reasons().map(|reason| reason.to_string()).collect::<Vec<_>>() })
 }
 
 fn value(value: &ValueNode) -> Value {

@@ -7,13 +7,7 @@ pub(super) fn write(graph: &Graph) -> String {
     for (at, module) in graph.modules().iter().enumerate() {
         let _ = writeln!(text, "    m{at}[\"{}\"]", escape(&module.to_string()));
         for wait in module.own_waits() {
-            let reasons: Vec<_> = wait.reasons.iter().map(ToString::to_string).collect();
-            let _ = writeln!(
-                text,
-                "    m{at} -->|\"{}\"| m{}",
-                escape(&reasons.join(", ")),
-                wait.module,
-            );
+            let _ = writeln!(text, "    m{at} -->|\"{}\"| m{}", escape(&wait.why()), wait.module,);
         }
     }
     text

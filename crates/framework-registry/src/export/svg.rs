@@ -21,12 +21,11 @@ pub(super) fn write(graph: &Graph) -> String {
     );
     for (from, module) in graph.modules().iter().enumerate() {
         for wait in module.own_waits() {
-            let reasons: Vec<_> = wait.reasons.iter().map(ToString::to_string).collect();
             let title = format!(
                 "{} waits for {}: {}",
                 module.name,
                 graph.modules()[wait.module].name,
-                reasons.join(", ")
+                wait.why()
             );
             curve(&mut svg, &boxes[from], &boxes[wait.module], &title);
         }
