@@ -10,8 +10,8 @@ use std::{
 };
 
 use framework_core::{
-    AnySlot, BoxError, BoxFuture, Chain, Context, Environment, EventKind, Lifecycle, ModuleId,
-    ModuleState, Outcome, PanicError, Stage, contain,
+    AnySlot, BoxError, BoxFuture, Chain, Context, Deferred, Environment, EventKind, Lifecycle,
+    ModuleId, ModuleState, Outcome, PanicError, Stage, contain,
 };
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -58,9 +58,12 @@ pub(crate) struct Cell {
 /// How far a module has come, for whoever ends it.
 #[derive(Debug, Default)]
 struct Progress {
-    doing: Option<(Stage, Arc<str>, Instant)>,
+    // What began last is last; the clean-ups of units that end at once run at once.
+    doing: Vec<(Stage, Arc<str>, Instant)>,
     up: Vec<&'static str>,
     made: Vec<Arc<dyn AnySlot>>,
+    // The contexts of units that can be started again: whoever ends one may have to clean up for it.
+    incarnations: Vec<Context>,
 }
 
 /// A piece of code that failed.
@@ -143,11 +146,12 @@ impl Shared {
         result
     }
 
-    /// Says that the code which a module was running has been dropped.
-    pub(crate) fn dropped(&self, cell: &Cell, outcome: Outcome) {
-        if let Some((stage, unit, begun)) = cell.progress().doing.take() {
+    /// Says that code which a module was running has been dropped: that of its start, or that of
+    /// its stop.
+    pub(crate) fn dropped(&self, cell: &Cell, starting: bool, outcome: &Outcome) {
+        for (stage, unit, begun) in cell.take_doing(starting) {
             cell.timeline().step(stage, &unit, begun);
-            let (module, took) = (cell.name, begun.elapsed());
+            let (module, took, outcome) = (cell.name, begun.elapsed(), outcome.clone());
             self.lifecycle.emit(EventKind::UnitEnded { module, stage, unit, outcome, took });
         }
     }
@@ -156,13 +160,16 @@ impl Shared {
     /// those before it.
     pub(crate) async fn clean_up(&self, cell: &Cell, cx: &Context) {
         while let Some(deferred) = cx.next_deferred() {
-            let unit = Arc::from(deferred.name);
-            let point =
-                Point { module: cell.name, stage: Stage::Teardown, unit, part: Part::Deferred };
-            if let Err(source) = self.step(cell, point, cx.clone(), deferred.run).await {
-                let unit = deferred.name.to_owned();
-                self.fail(Failure::Stop { module: cell.name, unit, source });
-            }
+            self.clean_up_one(cell, cx, deferred).await;
+        }
+    }
+
+    pub(crate) async fn clean_up_one(&self, cell: &Cell, cx: &Context, deferred: Deferred) {
+        let unit = Arc::from(deferred.name);
+        let point = Point { module: cell.name, stage: Stage::Teardown, unit, part: Part::Deferred };
+        if let Err(source) = self.step(cell, point, cx.clone(), deferred.run).await {
+            let unit = deferred.name.to_owned();
+            self.fail(Failure::Stop { module: cell.name, unit, source });
         }
     }
 
@@ -172,7 +179,10 @@ impl Shared {
 }
 
 impl Cell {
-    pub(crate) fn new(record: &framework_core::ModuleRecord, environment: Arc<Environment>) -> Self {
+    pub(crate) fn new(
+        record: &framework_core::ModuleRecord,
+        environment: Arc<Environment>,
+    ) -> Self {
         let cx = Context::within(record.name, record.id, CancellationToken::new(), environment);
         Self {
             name: record.name,
@@ -191,7 +201,17 @@ impl Cell {
     /// A context for one run of a unit, which can be ended without the others.
     pub(crate) fn incarnation(&self) -> Context {
         let token = self.cx.shutdown_token().child_token();
-        Context::within(self.name, self.id, token, Arc::clone(self.cx.environment()))
+        let cx = Context::within(self.name, self.id, token, Arc::clone(self.cx.environment()));
+        let incarnations = &mut self.progress().incarnations;
+        // Those that are over have been cleaned up.
+        incarnations.retain(|cx| !cx.is_shutting_down());
+        incarnations.push(cx.clone());
+        cx
+    }
+
+    /// The contexts of runs that may not have been cleaned up, first to start first.
+    pub(crate) fn take_incarnations(&self) -> Vec<Context> {
+        std::mem::take(&mut self.progress().incarnations)
     }
 
     pub(crate) fn point(&self, stage: Stage, unit: &Arc<str>) -> Point {
@@ -220,8 +240,16 @@ impl Cell {
         up.chain(progress.doing.iter().map(|(_, unit, _)| unit.to_string())).collect()
     }
 
+    /// What the start of the module is doing.
     pub(crate) fn doing(&self) -> Option<(Stage, Arc<str>)> {
-        self.progress().doing.as_ref().map(|(stage, unit, _)| (*stage, Arc::clone(unit)))
+        let progress = self.progress();
+        let last = progress.doing.iter().rev().find(|(stage, ..)| *stage != Stage::Teardown);
+        last.map(|(stage, unit, _)| (*stage, Arc::clone(unit)))
+    }
+
+    fn take_doing(&self, starting: bool) -> Vec<(Stage, Arc<str>, Instant)> {
+        let asked = |(stage, ..): &mut (Stage, _, _)| (*stage != Stage::Teardown) == starting;
+        self.progress().doing.extract_if(.., asked).collect()
     }
 
     pub(crate) fn supervise(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -253,12 +281,13 @@ impl Cell {
 
     fn begins(&self, stage: Stage, unit: &Arc<str>) -> Instant {
         let now = Instant::now();
-        self.progress().doing = Some((stage, Arc::clone(unit), now));
+        self.progress().doing.push((stage, Arc::clone(unit), now));
         now
     }
 
     fn ends(&self, stage: Stage, unit: &Arc<str>, begun: Instant) {
-        self.progress().doing = None;
+        let is_it = |(s, u, b): &(Stage, Arc<str>, Instant)| (*s, u, *b) == (stage, unit, begun);
+        self.progress().doing.retain(|doing| !is_it(doing));
         self.timeline().step(stage, unit, begun);
     }
 

@@ -14,3 +14,10 @@ pub trait Provide<T: ?Sized> {
     /// The value.
     fn provide(&self) -> &Arc<T>;
 }
+
+/// A state that is one value gives that.
+impl<T: ?Sized> Provide<T> for Arc<T> {
+    fn provide(&self) -> &Self {
+        self
+    }
+}

@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::{Problem, RouteEntry, ServeReport, Traffic};
+use crate::{Problem, RouteEntry, ServeReport, StackFuture, StackService, Traffic};
 
 /// The running server, for those who want to know where it listens, what it serves and how busy it
 /// is, or to call it without a socket. [`HttpModule`](crate::HttpModule) provides it.
@@ -25,7 +25,7 @@ pub struct HttpHandle {
 
 #[derive(Debug)]
 struct Shared {
-    router: ArcSwapOption<Router>,
+    router: ArcSwapOption<Served>,
     routes: OnceLock<Vec<RouteEntry>>,
     bound: watch::Sender<Option<Bound>>,
     report: OnceLock<ServeReport>,
@@ -37,6 +37,9 @@ struct Bound {
     traffic: Traffic,
 }
 
+/// The routes of all modules with the stack around them.
+type Served = StackService<Router>;
+
 /// Whatever routes are in force when a request comes.
 #[derive(Clone, Debug)]
 pub(crate) struct LiveRouter {
@@ -46,7 +49,7 @@ pub(crate) struct LiveRouter {
 pin_project! {
     #[project = LiveProjection]
     pub(crate) enum LiveFuture {
-        Routed { #[pin] inner: RouteFuture<Infallible> },
+        Routed { #[pin] inner: StackFuture<RouteFuture<Infallible>> },
         NotYet { inner: Ready<Response<Body>> },
     }
 }
@@ -114,9 +117,9 @@ impl HttpHandle {
         LiveRouter { shared: Arc::clone(&self.shared) }
     }
 
-    pub(crate) fn install(&self, router: Router, routes: Vec<RouteEntry>) {
+    pub(crate) fn install(&self, served: Served, routes: Vec<RouteEntry>) {
         let _ = self.shared.routes.set(routes);
-        self.shared.router.store(Some(Arc::new(router)));
+        self.shared.router.store(Some(Arc::new(served)));
     }
 
     /// Lets go of the routes, and so of what their modules provide.
@@ -146,8 +149,8 @@ impl Service<Request<Body>> for LiveRouter {
 
     fn call(&mut self, request: Request<Body>) -> LiveFuture {
         match &*self.shared.router.load() {
-            // A router is always ready, and a clone of it is one pointer.
-            Some(router) => LiveFuture::Routed { inner: Router::clone(router).call(request) },
+            // It is always ready, and a clone of it is two pointers.
+            Some(served) => LiveFuture::Routed { inner: Served::clone(served).call(request) },
             None => {
                 let problem = Problem::unavailable().detail("the server is not running");
                 LiveFuture::NotYet { inner: ready(problem.into_response()) }

@@ -43,6 +43,7 @@ pub mod codes;
 mod handle;
 mod middleware;
 mod module;
+mod request_scope;
 mod routes;
 mod settings;
 
@@ -54,6 +55,7 @@ pub use self::{
     module::{CutOff, HttpExt, HttpModule},
     probes::{Probes, Readiness},
     problem::{FieldError, Problem},
+    request_scope::RequestScope,
     routes::{AssembleError, RouteEntry, Routes},
     server::{AcceptBackoff, BindError, CutRequest, ServeReport, Server, ServerSettings, Traffic},
     settings::HttpSettings,

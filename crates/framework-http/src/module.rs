@@ -8,6 +8,7 @@ use framework_config::{Config, ConfigExt as _};
 use framework_core::{
     BoxError, Context, CutShort, EventKind, Lifecycle, Module, OptionalNeed, Phase, Registrar,
 };
+use framework_di::{Inject, Resolver, ScopeFactory};
 use tower::{Layer, Service};
 
 use crate::{
@@ -48,6 +49,48 @@ pub trait HttpExt: sealed::Sealed {
         S: Clone + Send + Sync + 'static,
         F: Fn(&Context) -> Result<S, BoxError> + Send + Sync + 'static;
 
+    /// Serves `router` beside the routes of all other modules. Its state is built once, from what
+    /// the application provides, when this module has started: `S` is a struct that derives
+    /// [`Inject`](framework_di::Inject), a tuple or an `Arc` of something provided, or `()`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use framework_core::module_fn;
+    /// use framework_di::{Inject, InjectExt};
+    /// use framework_http::{Dep, HttpExt};
+    /// use std::sync::Arc;
+    ///
+    /// struct Greeting(&'static str);
+    ///
+    /// #[derive(Clone, Inject)]
+    /// struct GreetingState {
+    ///     greeting: Arc<Greeting>,
+    /// }
+    ///
+    /// async fn greet(Dep(greeting): Dep<Greeting>) -> &'static str {
+    ///     greeting.0
+    /// }
+    ///
+    /// let greetings = module_fn("greetings", |reg| {
+    ///     reg.inject(|| Greeting("hello"));
+    ///     reg.routes(Router::<GreetingState>::new().route("/", get(greet)));
+    /// });
+    /// # let _ = greetings;
+    /// ```
+    #[track_caller]
+    fn routes<S>(&mut self, router: Router<S>)
+    where
+        S: Inject + Clone;
+
+    /// As [`routes`](Self::routes), and each request has a scope, which handlers take as
+    /// [`RequestScope`](crate::RequestScope).
+    #[track_caller]
+    fn routes_in_scope<S>(&mut self, router: Router<S>)
+    where
+        S: Inject + Clone;
+
     /// Puts a tower layer around the routes of every module, at `stage`; within a stage, the first
     /// one is the outermost. What is for one module's routes only goes on its own router.
     #[track_caller]
@@ -68,6 +111,27 @@ impl HttpExt for Registrar<'_> {
         F: Fn(&Context) -> Result<S, BoxError> + Send + Sync + 'static,
     {
         self.contribute(Routes::new(router, build_state));
+    }
+
+    #[track_caller]
+    fn routes<S>(&mut self, router: Router<S>)
+    where
+        S: Inject + Clone,
+    {
+        let needs = S::declare(self);
+        let state = move |cx: &Context| Ok(S::resolve(&needs, &Resolver::new(cx))?);
+        self.contribute(Routes::new(router, state));
+    }
+
+    #[track_caller]
+    fn routes_in_scope<S>(&mut self, router: Router<S>)
+    where
+        S: Inject + Clone,
+    {
+        let needs = <(S, ScopeFactory)>::declare(self);
+        let state =
+            move |cx: &Context| Ok(<(S, ScopeFactory)>::resolve(&needs, &Resolver::new(cx))?);
+        self.contribute(Routes::in_scope(router, state));
     }
 
     #[track_caller]
@@ -214,9 +278,9 @@ impl Module for HttpModule {
             if let Some(observer) = cx.get_optional(&sources.observer) {
                 stack = stack.observer(observer);
             }
-            let router = assemble(&cx, routes, cx.collected(&middleware), stack)?;
-            let probes = Probes::new(cx.lifecycle().clone(), sources.readiness(&cx));
-            handle.install(router.merge(probes.router()), table(routes));
+            let probes = Probes::new(cx.lifecycle().clone(), sources.readiness(&cx)).router();
+            let served = assemble(&cx, routes, cx.collected(&middleware), probes, stack)?;
+            handle.install(served, table(routes));
             Ok(serve(cx, server, handle, limits))
         });
     }

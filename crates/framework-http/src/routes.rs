@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use axum::Router;
+use axum::{Extension, Router};
 use framework_core::{BoxError, Context, Contribution, Order};
+use framework_di::ScopeFactory;
 
 mod assemble;
 mod conflict;
@@ -12,9 +13,15 @@ mod path;
 mod table;
 
 pub use self::{assemble::AssembleError, table::RouteEntry};
-pub(crate) use self::{assemble::assemble, conflict::issues, table::table};
+pub(crate) use self::{
+    assemble::assemble,
+    conflict::issues,
+    inspect::{paths, shown},
+    table::table,
+};
 
 use self::inspect::Inspected;
+use crate::request_scope::Opener;
 
 type BuildRouter = Box<dyn Fn(&Context) -> Result<Router, BoxError> + Send + Sync>;
 
@@ -35,6 +42,22 @@ impl Routes {
     {
         let inspected = inspect::inspect(&router);
         let build = move |cx: &Context| Ok(router.clone().with_state(build_state(cx)?));
+        Self { inspected, build: Box::new(build) }
+    }
+
+    /// As [`new`](Self::new), with a scope for each request.
+    pub(crate) fn in_scope<S>(
+        router: Router<S>,
+        build: impl Fn(&Context) -> Result<(S, ScopeFactory), BoxError> + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let inspected = inspect::inspect(&router);
+        let build = move |cx: &Context| {
+            let (state, scopes) = build(cx)?;
+            Ok(router.clone().with_state(state).layer(Extension(Opener(scopes))))
+        };
         Self { inspected, build: Box::new(build) }
     }
 

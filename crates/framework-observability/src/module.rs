@@ -11,8 +11,8 @@ use crate::{
 
 /// Logs, metrics and health, as a module: it watches over all the others.
 ///
-/// It reads the sections `telemetry`, `metrics` and `health` of the configuration. It starts before them and stops after them. It offers [`Metrics`], [`HealthBoard`] and
-/// [`LogLevel`], runs the checks that modules contribute through [`HealthExt`], and turns what
+/// It reads the sections `telemetry`, `metrics` and `health` of the configuration. It starts before them and stops after them. It offers [`AppIdentity`], [`Metrics`],
+/// [`HealthBoard`] and [`LogLevel`], runs the checks that modules contribute through [`HealthExt`], and turns what
 /// happens in the application into log lines and metrics.
 ///
 /// # Examples
@@ -26,6 +26,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct ObservabilityModule {
+    identity: Arc<AppIdentity>,
     metrics: Arc<Metrics>,
     board: Arc<HealthBoard>,
     level: LogLevel,
@@ -49,6 +50,7 @@ impl ObservabilityModule {
     #[must_use]
     pub fn new(app: &AppIdentity) -> Self {
         Self {
+            identity: Arc::new(app.clone()),
             metrics: Arc::new(Metrics::new(app)),
             board: Arc::new(HealthBoard::new()),
             level: LogLevel::detached(),
@@ -82,12 +84,13 @@ impl Module for ObservabilityModule {
     }
 
     fn register(self, reg: &mut Registrar<'_>) {
-        let Self { metrics, board, level } = self;
+        let Self { identity, metrics, board, level } = self;
         reg.foundation();
         // The binary logs before there is a module; claiming the section has it checked and shown.
         reg.config::<TelemetrySettings>("telemetry");
         let every = reg.config::<MetricsSettings>("metrics");
         let checking = reg.config::<HealthSettings>("health");
+        reg.provide_value(identity);
         reg.provide_value(Arc::clone(&metrics));
         reg.provide_value(Arc::clone(&board));
         reg.provide_value(Arc::new(level));

@@ -1,4 +1,6 @@
-use std::{cmp::Reverse, collections::BinaryHeap, pin::pin, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse, collections::BinaryHeap, panic::Location, pin::pin, sync::Arc, time::Duration,
+};
 
 use framework_core::{
     Construct, EventKind, Group, ModuleState, Outcome, Stage, Supervision, Unit, Work,
@@ -12,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Cell, Fault, Shared, StopWork, Stopped, stop};
 use crate::{
-    Failure, StartTimeout,
+    Failure, Point, StartTimeout,
     planted::PlantedBug,
     supervise::{Adopted, Supervised, Supervisor},
 };
@@ -20,7 +22,7 @@ use crate::{
 /// What a module has to do to start.
 pub(crate) struct StartWork {
     pub(crate) cell: Arc<Cell>,
-    pub(crate) constructs: Vec<(Construct, &'static std::panic::Location<'static>, bool)>,
+    pub(crate) constructs: Vec<(Construct, &'static Location<'static>, bool)>,
     pub(crate) setups: Vec<Unit>,
     pub(crate) runs: Vec<Unit>,
     pub(crate) groups: Vec<Group>,
@@ -299,7 +301,8 @@ async fn start_module(
             // Dropped before anyone is told, so that nothing of it runs when they are.
             drop(sequence);
         }
-        shared.dropped(&cell, if timed_out { Outcome::TimedOut } else { Outcome::Cancelled });
+        let outcome = if timed_out { Outcome::TimedOut } else { Outcome::Cancelled };
+        shared.dropped(&cell, true, &outcome);
     }
     if !timed_out {
         return match by_itself {
@@ -353,6 +356,7 @@ async fn sequence(shared: Arc<Shared>, work: StartWork) -> Result<(), Fault> {
         }
         let unit = Arc::from(slot.key().to_string());
         let point = cell.point(Stage::Construct, &unit);
+        still_starts(&cell, &point, location)?;
         let made = shared.step(&cell, point, cx, make).await;
         made.map_err(|source| Fault { stage: Stage::Construct, unit, location, source })?;
     }
@@ -360,6 +364,7 @@ async fn sequence(shared: Arc<Shared>, work: StartWork) -> Result<(), Fault> {
         let Work::Setup(setup) = work else { continue };
         let unit = Arc::from(name);
         let point = cell.point(Stage::Setup, &unit);
+        still_starts(&cell, &point, location)?;
         let done = shared.step(&cell, point, cell.cx.clone(), setup).await;
         done.map_err(|source| Fault { stage: Stage::Setup, unit, location, source })?;
     }
@@ -367,6 +372,19 @@ async fn sequence(shared: Arc<Shared>, work: StartWork) -> Result<(), Fault> {
         return Ok(());
     }
     start_units(&shared, &cell, &groups, runs).await
+}
+
+/// Code that is starting when its module is asked to stop may end by itself; no other begins.
+fn still_starts(
+    cell: &Cell,
+    point: &Point,
+    location: &'static Location<'static>,
+) -> Result<(), Fault> {
+    if !cell.cx.is_shutting_down() {
+        return Ok(());
+    }
+    let (stage, unit) = (point.stage, Arc::clone(&point.unit));
+    Err(Fault { stage, unit, location, source: "its module was asked to stop".into() })
 }
 
 async fn start_units(
@@ -392,6 +410,7 @@ async fn start_units(
     for (at, Unit { name, location, work, .. }) in runs.into_iter().enumerate() {
         let unit = Arc::from(name);
         let point = cell.point(Stage::Run, &unit);
+        still_starts(cell, &point, location)?;
         let (cx, started) = match work {
             Work::Run(start) => {
                 let cx = cell.cx.clone();

@@ -1,6 +1,6 @@
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
-use framework_core::{ModuleState, Outcome, Phase, Stage, Unit, Work};
+use framework_core::{ModuleState, OnceFn, Outcome, Phase, Stage, Unit, Work};
 use tokio::{
     task::JoinSet,
     time::{self, Instant},
@@ -129,25 +129,10 @@ pub(crate) async fn stop_one(shared: &Arc<Shared>, work: StopWork, deadline: Ins
     }
     // Dropping it aborts what is left; waiting makes sure that nothing of it runs any more.
     supervisor.shutdown().await;
+    shared.dropped(&cell, false, &Outcome::TimedOut);
 
-    let finish = async {
-        for Unit { name, work, .. } in teardowns.into_iter().rev() {
-            let Work::Teardown(teardown) = work else { continue };
-            let point = cell.point(Stage::Teardown, &Arc::from(name));
-            if let Err(source) = shared.step(&cell, point, cell.cx.clone(), teardown).await {
-                let unit = name.to_owned();
-                shared.fail(Failure::Stop { module: cell.name, unit, source });
-            }
-        }
-        shared.clean_up(&cell, &cell.cx).await;
-    };
     let until = Until { begun: if in_time { begun } else { Instant::now() }, ..until };
-    if !until.over(finish).await {
-        in_time = false;
-        let (module, units) = (cell.name, cell.busy_with());
-        shared.dropped(&cell, Outcome::TimedOut);
-        shared.fail(Failure::StopTimeout { module, units, limit: begun.elapsed() });
-    }
+    in_time &= finish(&cell, teardowns, until, begun).await;
     shared.tasks.end(cell.id).await;
     for (value, panic) in cell.drop_values() {
         let (module, unit) = (cell.name, format!("dropping `{value}`"));
@@ -155,6 +140,49 @@ pub(crate) async fn stop_one(shared: &Arc<Shared>, work: StopWork, deadline: Ins
     }
     shared.enter(&cell, if in_time { ModuleState::Stopped } else { ModuleState::Abandoned });
     Stopped { module: cell.name, in_time, took: begun.elapsed() }
+}
+
+/// Runs what a module does when its units have ended: the clean-ups of units that were cut off, the
+/// teardowns, the module's own clean-ups. Says whether all of it was in time.
+///
+/// Each is tried, whatever becomes of those before it: after one that took too long, the next still
+/// has the least slice.
+async fn finish(cell: &Cell, teardowns: Vec<Unit>, mut until: Until<'_>, begun: Instant) -> bool {
+    let (shared, mut in_time) = (until.shared, true);
+    let mut teardowns = teardowns.into_iter().rev();
+    let mut cut_off = cell.take_incarnations();
+    loop {
+        let deferred = cut_off.last().and_then(|cx| Some((cx.clone(), cx.next_deferred()?)));
+        let piece: Piece<'_> = if let Some((cx, deferred)) = deferred {
+            Box::pin(async move { shared.clean_up_one(cell, &cx, deferred).await })
+        } else if cut_off.pop().is_some() {
+            continue;
+        } else if let Some(Unit { name, work, .. }) = teardowns.next() {
+            let Work::Teardown(teardown) = work else { continue };
+            Box::pin(tear_down(shared, cell, name, teardown))
+        } else if let Some(deferred) = cell.cx.next_deferred() {
+            Box::pin(shared.clean_up_one(cell, &cell.cx, deferred))
+        } else {
+            return in_time;
+        };
+        if !until.over(piece).await {
+            in_time = false;
+            let (module, units) = (cell.name, cell.busy_with());
+            shared.dropped(cell, false, &Outcome::TimedOut);
+            shared.fail(Failure::StopTimeout { module, units, limit: begun.elapsed() });
+            until = Until { begun: Instant::now(), limit: LEAST_SLICE, ..until };
+        }
+    }
+}
+
+type Piece<'p> = Pin<Box<dyn Future<Output = ()> + Send + 'p>>;
+
+async fn tear_down(shared: &Shared, cell: &Cell, name: &'static str, teardown: OnceFn<()>) {
+    let point = cell.point(Stage::Teardown, &Arc::from(name));
+    if let Err(source) = shared.step(cell, point, cell.cx.clone(), teardown).await {
+        let unit = name.to_owned();
+        shared.fail(Failure::Stop { module: cell.name, unit, source });
+    }
 }
 
 /// How long a module may go on stopping.

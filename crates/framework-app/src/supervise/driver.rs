@@ -1,8 +1,8 @@
 use std::{future, panic::Location, sync::Arc, time::Duration};
 
 use framework_core::{
-    BoxError, Chain, Context, EventKind, Group, GroupId, RepeatFn, RunFuture, ShutdownReason,
-    Stage, Supervision, contain,
+    BoxError, Chain, Context, EventKind, Group, GroupId, Outcome, RepeatFn, RunFuture,
+    ShutdownReason, Stage, Supervision, contain,
 };
 use tokio::{
     sync::mpsc,
@@ -59,7 +59,7 @@ struct Unit {
 
 /// A run of a unit that is not over.
 struct Live {
-    stop: CancellationToken,
+    cx: Context,
     // Cancelled when the task has ended or has been dropped.
     gone: CancellationToken,
     abort: AbortHandle,
@@ -141,7 +141,7 @@ impl Supervisor {
         let entry = &mut self.units[unit];
         entry.run += 1;
         let (run, name, own) = (entry.run, entry.spec.name, entry.spec.again.is_some());
-        let (stop, gone) = (cx.shutdown_token().clone(), CancellationToken::new());
+        let (for_end, gone) = (cx.clone(), CancellationToken::new());
         let going = gone.clone().drop_guard();
         let (shared, cell) = (Arc::clone(&self.shared), Arc::clone(&self.cell));
         self.cell.unit_is_up(name);
@@ -163,12 +163,13 @@ impl Supervisor {
             let result = work.await;
             if own {
                 shared.clean_up(&cell, &cx).await;
+                cx.shutdown_token().cancel();
             }
             cell.unit_is_down(name);
             drop(going);
             (unit, run, result)
         });
-        entry.live = Some(Live { stop, gone, abort });
+        entry.live = Some(Live { cx: for_end, gone, abort });
     }
 
     async fn ended(&mut self, unit: usize, run: u64, result: Result<(), BoxError>) {
@@ -230,13 +231,18 @@ impl Supervisor {
         for node in nodes {
             let found = self.units.iter().position(|unit| unit.node == Some(*node));
             let Some(unit) = found else { continue };
-            let Some(Live { stop, gone, abort }) = self.units[unit].live.take() else { continue };
-            stop.cancel();
+            let Some(Live { cx, gone, abort }) = self.units[unit].live.take() else { continue };
+            cx.shutdown_token().cancel();
             // Its end is no news from here on.
             self.units[unit].run += 1;
             if time::timeout(UNIT_GRACE, gone.cancelled()).await.is_err() {
                 abort.abort();
                 gone.cancelled().await;
+                // Its task would have done that.
+                let clean_up = self.shared.clean_up(&self.cell, &cx);
+                if time::timeout(UNIT_GRACE, clean_up).await.is_err() {
+                    self.shared.dropped(&self.cell, false, &Outcome::TimedOut);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 use std::{convert::Infallible, ops::Deref, sync::Arc};
 
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::FromRequestParts;
+use framework_di::Provide;
 use http::request::Parts;
 
 /// One service out of a router's state.
@@ -10,21 +11,16 @@ use http::request::Parts;
 /// # Examples
 ///
 /// ```
-/// use axum::{Router, extract::FromRef, routing::get};
+/// use axum::{Router, routing::get};
+/// use framework_di::Inject;
 /// use framework_http::Dep;
 /// use std::sync::Arc;
 ///
 /// struct Products(Vec<&'static str>);
 ///
-/// #[derive(Clone)]
+/// #[derive(Clone, Inject)]
 /// struct CatalogState {
 ///     products: Arc<Products>,
-/// }
-///
-/// impl FromRef<CatalogState> for Arc<Products> {
-///     fn from_ref(state: &CatalogState) -> Self {
-///         Arc::clone(&state.products)
-///     }
 /// }
 ///
 /// async fn list(Dep(products): Dep<Products>) -> String {
@@ -53,12 +49,11 @@ impl<T: ?Sized> Deref for Dep<T> {
 impl<S, T> FromRequestParts<S> for Dep<T>
 where
     T: ?Sized + Send + Sync + 'static,
-    Arc<T>: FromRef<S>,
-    S: Send + Sync,
+    S: Provide<T> + Send + Sync,
 {
     type Rejection = Infallible;
 
     async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self(Arc::from_ref(state)))
+        Ok(Self(Arc::clone(state.provide())))
     }
 }

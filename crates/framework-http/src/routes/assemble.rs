@@ -4,7 +4,7 @@ use axum::Router;
 use framework_core::{BoxError, Context, Contributed, PanicError};
 
 use super::Routes;
-use crate::{Stack, middleware::Middleware};
+use crate::{Stack, StackService, middleware::Middleware};
 
 /// The routes of the modules do not make one router.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +35,9 @@ pub(crate) fn assemble(
     cx: &Context,
     routes: &[Contributed<Routes>],
     middleware: &[Contributed<Middleware>],
+    probes: Router,
     stack: Stack,
-) -> Result<Router, AssembleError> {
+) -> Result<StackService<Router>, AssembleError> {
     let mut router = Router::new();
     let mut others = Vec::new();
     for contributed in routes {
@@ -55,7 +56,8 @@ pub(crate) fn assemble(
     let has_fallback = routes
         .iter()
         .any(|routes| routes.item().inspected().is_none_or(|inspected| inspected.has_fallback));
-    let router = Middleware::wrap(router, middleware);
+    // No middleware around the probes: who asks them brings no token.
+    let router = Middleware::wrap(router, middleware).merge(probes);
     Ok(if has_fallback { stack.apply_keeping_fallback(router) } else { stack.apply(router) })
 }
 

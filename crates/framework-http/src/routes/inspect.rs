@@ -40,6 +40,16 @@ pub(super) fn inspect<S>(router: &Router<S>) -> Option<Inspected> {
     parse(&format!("{router:?}"))
 }
 
+/// The paths of `router`, as templates; none if its `Debug` output is not understood.
+pub(crate) fn paths<S>(router: &Router<S>) -> Vec<String> {
+    inspect(router).map(|inspected| inspected.routes.into_keys().collect()).unwrap_or_default()
+}
+
+/// A path for people: the rest of a nested path has a name of axum's own.
+pub(crate) fn shown(path: &str) -> String {
+    path.replace("{*__private__axum_nest_tail_param}", "{*rest}")
+}
+
 fn parse(text: &str) -> Option<Inspected> {
     let routes = text.strip_prefix("Router { path_router: PathRouter { routes: {")?;
     let (routes, rest) = routes.split_once("}, node: Node { paths: {")?;

@@ -2,7 +2,10 @@ use std::panic::Location;
 
 use framework_core::Contributed;
 
-use super::{Routes, inspect::Methods};
+use super::{
+    Routes,
+    inspect::{Methods, shown},
+};
 
 /// One route of the application, for people and tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +20,6 @@ pub struct RouteEntry {
     /// The place in the source that contributed it.
     pub location: &'static Location<'static>,
 }
-
-/// How axum calls the rest of a nested path.
-const NEST_TAIL: &str = "{*__private__axum_nest_tail_param}";
 
 /// Every route of every module, by path and then by method.
 pub(crate) fn table(routes: &[Contributed<Routes>]) -> Vec<RouteEntry> {
@@ -37,7 +37,7 @@ pub(super) fn entries(routes: &Contributed<Routes>) -> Vec<RouteEntry> {
             Methods::Any => vec!["*"],
             Methods::Some(methods) => methods.clone(),
         };
-        let path = path.replace(NEST_TAIL, "{*rest}");
+        let path = shown(path);
         let entry = move |method| RouteEntry { method, path: path.clone(), module, location };
         methods.into_iter().map(entry)
     };

@@ -93,6 +93,13 @@ struct Driver {
     peer: SocketAddr,
 }
 
+/// A timer that is asked with every request and hardly ever goes off.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    // It knows whom to wake, and need not be polled until it has gone off.
+    armed: bool,
+}
+
 enum Event {
     Ended,
     Stage(DrainStage),
@@ -107,7 +114,7 @@ impl Driver {
     {
         let mut stages = self.state.traffic().watch_stage();
         let mut stage = *stages.borrow_and_update();
-        let mut timer = pin!(sleep(self.look_after(stage)));
+        let mut timer = Timer { sleep: Box::pin(sleep(self.look_after(stage))), armed: false };
         loop {
             let event = {
                 // Outside of the task's budget: what has been polled once is then registered for
@@ -125,7 +132,7 @@ impl Driver {
                             return Poll::Ready(Event::Stage(stage));
                         }
                     }
-                    self.poll_due(stage, timer.as_mut(), cx).map(Event::Due)
+                    self.poll_due(stage, &mut timer, cx).map(Event::Due)
                 })
                 .await
             };
@@ -139,7 +146,7 @@ impl Driver {
                     if self.leaves_at(old, stage) && self.state.close() {
                         say_goodbye(protocol.as_mut());
                     }
-                    timer.as_mut().reset(Instant::now() + self.look_after(stage));
+                    timer.reset(Instant::now() + self.look_after(stage));
                 }
                 Event::Due(Due::CloseIdle) => {
                     if self.state.close() {
@@ -162,30 +169,25 @@ impl Driver {
 
     /// Ready when something is due. The timer may go off early and finds out then: most requests
     /// end long before their connection's limit, and need not touch it.
-    fn poll_due(
-        &self,
-        stage: DrainStage,
-        mut timer: Pin<&mut Sleep>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Due> {
+    fn poll_due(&self, stage: DrainStage, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<Due> {
         loop {
             let due = self.state.due(stage);
             if let Some((at, _)) = due
-                && at < timer.deadline()
+                && at < timer.sleep.deadline()
             {
-                timer.as_mut().reset(at);
+                timer.reset(at);
             }
-            if timer.as_mut().poll(cx).is_pending() {
+            if timer.poll(cx).is_pending() {
                 return Poll::Pending;
             }
             let now = Instant::now();
             match due {
                 Some((at, due)) if at <= now => {
-                    timer.as_mut().reset(now + self.look_after(stage));
+                    timer.reset(now + self.look_after(stage));
                     return Poll::Ready(due);
                 }
-                Some((at, _)) => timer.as_mut().reset(at),
-                None => timer.as_mut().reset(now + self.look_after(stage)),
+                Some((at, _)) => timer.reset(at),
+                None => timer.reset(now + self.look_after(stage)),
             }
         }
     }
@@ -204,5 +206,21 @@ impl Driver {
         if let Err(error) = ended {
             tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
         }
+    }
+}
+
+impl Timer {
+    fn reset(&mut self, deadline: Instant) {
+        self.sleep.as_mut().reset(deadline);
+        self.armed = false;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.armed && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.armed = true;
+        // Outside of the task's budget, which could end the poll before it has left its waker.
+        Pin::new(&mut unconstrained(self.sleep.as_mut())).poll(cx)
     }
 }

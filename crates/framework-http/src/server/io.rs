@@ -132,3 +132,6 @@ fn discard<T: AsyncRead + Unpin>(stream: &mut T, cx: &mut Context<'_>) -> Poll<i
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,8 @@ where
     type Future = ConnectionFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        // Said once a connection: said with every response, it would cost more than it tells.
+        let first = !self.connection.is_used();
         let in_flight = InFlight::new(&self.connection, &request);
         let version = request.version();
         let mut request = request.map(|body| self.body(body));
@@ -77,7 +79,7 @@ where
             inner: Calling::new(self.inner.clone(), request),
             version,
             request: Some(in_flight),
-            keep_alive: self.keep_alive.clone(),
+            keep_alive: first.then(|| self.keep_alive.clone()).flatten(),
         }
     }
 }

@@ -125,6 +125,11 @@ impl ConnectionState {
         started
     }
 
+    /// Whether there has been a request on the connection.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Relaxed)
+    }
+
     pub(crate) fn body_left_unread(&self) {
         self.unread_body.store(true, Relaxed);
     }

@@ -139,7 +139,7 @@ impl OnItsWay {
         if response.status().is_server_error() {
             self.name_in_problem(&mut response);
         }
-        response.headers_mut().entry(X_REQUEST_ID).or_insert_with(|| self.id.header());
+        response.headers_mut().entry(X_REQUEST_ID).or_insert(self.id.header());
         match self.observation {
             Some(observation) => observed(observation, response, counted),
             None => response,

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use tower::Layer;
 
-use super::{Limits, StackService, observer::SharedObserver, request_id::RequestIds};
+use super::{
+    Limits, StackService, observer::SharedObserver, request_id::RequestIds, routes::RouteNames,
+};
 
 /// [`Stack`](super::Stack) as a layer; cheap to clone, as a router does for every route.
 #[derive(Clone, Debug)]
@@ -14,16 +16,13 @@ pub struct StackLayer {
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) observer: Option<SharedObserver>,
-    pub(super) ids: Arc<RequestIds>,
+    pub(super) ids: RequestIds,
+    pub(super) names: RouteNames,
 }
 
 impl StackLayer {
-    pub(super) fn new(
-        limits: Limits,
-        observer: Option<SharedObserver>,
-        ids: Arc<RequestIds>,
-    ) -> Self {
-        Self { shared: Arc::new(Shared { limits, observer, ids }) }
+    pub(super) fn new(limits: Limits, observer: Option<SharedObserver>, names: RouteNames) -> Self {
+        Self { shared: Arc::new(Shared { limits, observer, ids: RequestIds::new(), names }) }
     }
 }
 

@@ -3,6 +3,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
+use super::routes::RouteName;
+
 /// Is told of every request: the seam for metrics.
 ///
 /// Called on the path of every request, so it must neither block nor, if it can, allocate.
@@ -40,7 +42,7 @@ pub(super) struct SharedObserver(Arc<dyn RequestObserver>);
 pub(super) struct Observation {
     observer: SharedObserver,
     method: &'static str,
-    route: Option<axum::extract::MatchedPath>,
+    route: RouteName,
     started: Instant,
     pub(super) status: Option<StatusCode>,
     pub(super) request_bytes: u64,
@@ -60,16 +62,12 @@ impl fmt::Debug for SharedObserver {
 }
 
 impl Observation {
-    pub(super) fn start(
-        observer: &SharedObserver,
-        method: &Method,
-        route: Option<&axum::extract::MatchedPath>,
-    ) -> Self {
+    pub(super) fn start(observer: &SharedObserver, method: &Method, route: RouteName) -> Self {
         observer.0.started();
         Self {
             observer: observer.clone(),
             method: known(method),
-            route: route.cloned(),
+            route,
             started: Instant::now(),
             status: None,
             request_bytes: 0,
@@ -83,7 +81,7 @@ impl Drop for Observation {
         let client_gone = || StatusCode::from_u16(499).expect("a valid status");
         let record = RequestRecord {
             method: self.method,
-            route: self.route.as_ref().map_or("unmatched", |route| route.as_str()),
+            route: self.route.as_str(),
             status: self.status.unwrap_or_else(client_gone),
             duration: self.started.elapsed(),
             request_bytes: self.request_bytes,

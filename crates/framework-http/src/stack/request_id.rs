@@ -32,7 +32,7 @@ pub struct RequestId(HeaderValue);
 /// Makes ids: 128 bits in hexadecimal, random per process and counted up in a scrambled order.
 #[derive(Debug)]
 pub(super) struct RequestIds {
-    process: u64,
+    process: [u8; 16],
     seed: u64,
     next: AtomicU64,
 }
@@ -42,8 +42,9 @@ pub(super) struct RequestIds {
 impl RequestId {
     /// The id as text: at most 128 characters out of `A–Z a–z 0–9 - _ . : / + = @`.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "it cannot: ids are ASCII")]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        self.0.to_str().expect("checked when it was made or taken over")
     }
 
     pub(super) fn header(&self) -> HeaderValue {
@@ -70,7 +71,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = parts.extensions.get::<Self>().cloned();
+        let id = Self::sent(&parts.headers);
         id.ok_or_else(|| Problem::internal("the request has no id: there is no stack around it"))
     }
 }
@@ -79,7 +80,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned())
+        Ok(Self::sent(&parts.headers))
     }
 }
 
@@ -89,24 +90,38 @@ impl RequestIds {
     pub(super) fn new() -> Self {
         // Each `RandomState` has keys of its own, from the operating system's randomness.
         let random = || RandomState::new().hash_one(());
-        Self { process: random(), seed: random(), next: AtomicU64::new(0) }
+        Self { process: hexadecimal(random()), seed: random(), next: AtomicU64::new(0) }
     }
 
-    pub(super) fn of(&self, headers: &HeaderMap) -> RequestId {
-        RequestId::sent(headers).unwrap_or_else(|| self.make())
+    /// The id of a request, which has it among its headers from then on: for handlers, and for
+    /// requests that they send on.
+    pub(super) fn identify(&self, headers: &mut HeaderMap) -> RequestId {
+        RequestId::sent(headers).unwrap_or_else(|| {
+            let id = self.make();
+            headers.insert(X_REQUEST_ID, id.0.clone());
+            id
+        })
     }
 
     fn make(&self) -> RequestId {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let low = scramble(self.seed.wrapping_add(count));
-        let id = (u128::from(self.process) << 64) | u128::from(low);
         let mut text = [0_u8; 32];
-        for (n, byte) in text.iter_mut().enumerate() {
-            let digit = (id >> (124 - 4 * n)) & 0xf;
-            *byte = b"0123456789abcdef"[digit as usize];
-        }
-        RequestId(HeaderValue::from_bytes(&text).expect("hexadecimal is a header value"))
+        text[..16].copy_from_slice(&self.process);
+        text[16..].copy_from_slice(&hexadecimal(scramble(self.seed.wrapping_add(count))));
+        RequestId(HeaderValue::from_bytes(&text).expect("hexadecimal is ASCII"))
     }
+}
+
+fn hexadecimal(number: u64) -> [u8; 16] {
+    // Spreads the sixteen digits over as many bytes, then adds what each needs to be a character.
+    let mut spread = u128::from(number);
+    spread = (spread | (spread << 32)) & 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff;
+    spread = (spread | (spread << 16)) & 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
+    spread = (spread | (spread << 8)) & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff;
+    spread = (spread | (spread << 4)) & (u128::MAX / 255 * 15);
+    let letters = ((spread + u128::MAX / 255 * 6) >> 4) & (u128::MAX / 255);
+    (spread + u128::MAX / 255 * u128::from(b'0') + letters * u128::from(b'a' - b'9' - 1))
+        .to_be_bytes()
 }
 
 /// The mixer of `SplitMix64`. It maps each number to another one, so ids never repeat.
@@ -123,8 +138,9 @@ mod tests {
     use super::*;
 
     fn of(sent: &str) -> String {
-        let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::try_from(sent).unwrap())]);
-        RequestIds::new().of(&headers).to_string()
+        let mut headers =
+            HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::try_from(sent).unwrap())]);
+        RequestIds::new().identify(&mut headers).to_string()
     }
 
     #[test]
@@ -134,6 +150,14 @@ mod tests {
         for sent in ["", "a b", "a\"b", "a\tb", "é", &"a".repeat(129)] {
             let made = of(sent);
             assert!(made != sent && made.len() == 32, "{sent:?} became {made:?}");
+        }
+    }
+
+    #[test]
+    fn every_digit_is_hexadecimal() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX] {
+            let text = hexadecimal(number);
+            assert_eq!(str::from_utf8(&text).unwrap(), format!("{number:016x}"));
         }
     }
 

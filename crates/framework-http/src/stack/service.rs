@@ -6,7 +6,7 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
+    extract::{DefaultBodyLimit, Request},
     response::{IntoResponse as _, Response},
 };
 use http_body::Body as _;
@@ -19,6 +19,7 @@ use super::{
     future::{Inner, OnItsWay, StackFuture},
     layer::Shared,
     observer::{Observation, known},
+    routes::RouteName,
 };
 
 /// [`Stack`](super::Stack) around a service.
@@ -63,13 +64,19 @@ impl<S> StackService<S> {
         Admission::Counted(received)
     }
 
-    fn span(request: &Request, id: &RequestId) -> Span {
-        tracing::info_span!(
+    /// A span if anybody wants one, and the route if it was needed for that.
+    fn span(&self, request: &Request, id: &RequestId) -> (Span, Option<RouteName>) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return (Span::none(), None);
+        }
+        let route = self.shared.names.find(request);
+        let span = tracing::info_span!(
             "request",
             method = known(request.method()),
-            route = request.extensions().get::<MatchedPath>().map_or("unmatched", |m| m.as_str()),
+            route = route.as_str(),
             request_id = id.as_str(),
-        )
+        );
+        (span, Some(route))
     }
 }
 
@@ -86,10 +93,10 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let id = self.shared.ids.of(request.headers());
-        let span = Self::span(&request, &id);
+        let id = self.shared.ids.identify(request.headers_mut());
+        let (span, route) = self.span(&request, &id);
         let mut observation = self.shared.observer.as_ref().map(|observer| {
-            let route = request.extensions().get::<MatchedPath>();
+            let route = route.unwrap_or_else(|| self.shared.names.find(&request));
             Observation::start(observer, request.method(), route)
         });
         let mut counted = None;
@@ -105,7 +112,6 @@ where
                     }
                     _ => {}
                 }
-                request.extensions_mut().insert(id.clone());
                 Inner::Calling { future: span.in_scope(|| self.inner.call(request)) }
             }
         };

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, convert::Infallible, net::SocketAddr};
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use framework_http::{DrainControl, ServeReport, Server, ServerSettings, Traffic, drain};
 use http::{Request, Response};
 use tokio::{
@@ -102,11 +102,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(router: Router, settings: ServerSettings) -> Self {
-        Self::service(router, settings).await
-    }
-
-    pub(crate) async fn service<S>(service: S, settings: ServerSettings) -> Self
+    pub(crate) async fn start<S>(service: S, settings: ServerSettings) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
             + Clone

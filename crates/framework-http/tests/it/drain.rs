@@ -82,6 +82,8 @@ async fn a_lame_duck_serves_new_connections_too_and_asks_everyone_to_leave() {
     assert_eq!(before.headers.get("connection"), None);
     assert_eq!(before.headers["keep-alive"], "timeout=4");
 
+    assert_eq!(old.get("/").await.headers.get("keep-alive"), None);
+
     server.control.lame_duck();
     let mut stages = Client::connect(server.address).await;
     let during = stages.get("/").await;

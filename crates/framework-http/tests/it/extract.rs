@@ -1,10 +1,10 @@
 use axum::{
     Router,
     body::Body,
-    extract::FromRef,
     routing::{get, post},
 };
-use framework_http::{Dep, Json, Path, Query, Stack};
+use framework_di::Inject;
+use framework_http::{Dep, Json, Path, Query, Stack, StackService};
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ struct Page {
     after: Option<String>,
 }
 
-fn router() -> Router {
+fn router() -> StackService<Router> {
     let page = async |Query(page): Query<Page>| format!("{} {:?}", page.limit, page.after);
     let pair = async |Path((shop, id)): Path<(String, u64)>| format!("{shop} {id}");
     Stack::new().apply(
@@ -168,14 +168,9 @@ async fn a_wrong_parameter_of_the_query_is_named() {
 
 #[tokio::test]
 async fn one_service_can_be_taken_out_of_the_state() {
-    #[derive(Clone)]
+    #[derive(Clone, Inject)]
     struct Shop {
         name: Arc<str>,
-    }
-    impl FromRef<Shop> for Arc<str> {
-        fn from_ref(shop: &Shop) -> Self {
-            Self::clone(&shop.name)
-        }
     }
     let router = Router::new().route("/", get(async |Dep(name): Dep<str>| name.to_string()));
     let router = router.with_state(Shop { name: "corner".into() });

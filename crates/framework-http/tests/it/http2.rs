@@ -85,7 +85,11 @@ async fn busy_connections_lose_no_request_to_a_shutdown() {
                     Ok(text) => assert_eq!(text, "hello"),
                     Err(error) if error.is_canceled() || error.is_closed() => break,
                     Err(error) => match std::error::Error::source(&error) {
-                        Some(goodbye) if goodbye.to_string().contains("not a result of an error") => break,
+                        Some(goodbye)
+                            if goodbye.to_string().contains("not a result of an error") =>
+                        {
+                            break;
+                        }
                         _ => panic!("lost in connection {n}: {error:?}"),
                     },
                 }

@@ -82,7 +82,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending_its_body() {
         client.send(&(head + &body)).await;
         match client.try_answer().await {
             Got::Answer(answer) => {
-                assert_eq!((answer.status, answer.body.as_str()), (413, "too large"))
+                assert_eq!((answer.status, answer.body.as_str()), (413, "too large"));
             }
             other => panic!("{other:?}"),
         }

@@ -7,6 +7,7 @@ mod client;
 mod drain;
 mod extract;
 mod http2;
+mod inject;
 mod limits;
 mod module;
 mod stack;

@@ -235,7 +235,7 @@ async fn a_fallback_of_one_module_is_kept() {
 /// What the plan says of these modules, without the places.
 fn refused<const N: usize>(modules: [BoxModule; N]) -> String {
     let all = [BoxModule::new(http())].into_iter().chain(modules);
-    let text = Plan::new(all).err().expect("refused").to_string();
+    let text = Plan::new(all).expect_err("refused").to_string();
     let lines = text.lines().map(|line| match line.split_once("   crates/") {
         Some((evidence, place)) => {
             assert!(place.starts_with("framework-http/tests/it/module.rs:"), "{place}");

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use framework_http::{
-    Json, Problem, RequestId, RequestObserver, RequestRecord, ServerSettings, Stack,
+    Json, Problem, RequestId, RequestObserver, RequestRecord, ServerSettings, Stack, StackService,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -25,7 +25,7 @@ async fn text(response: Response<Body>) -> (u16, String, String) {
     (status, kind, String::from_utf8(body.to_vec()).unwrap())
 }
 
-async fn call(router: &Router, request: Request<Body>) -> Response<Body> {
+async fn call(router: &StackService<Router>, request: Request<Body>) -> Response<Body> {
     router.clone().oneshot(request).await.unwrap()
 }
 

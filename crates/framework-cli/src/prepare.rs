@@ -1,0 +1,73 @@
+use framework_app::AppBuilder;
+use framework_config::{ConfigHandle, ConfigModule, Loaded, Settings, Sources};
+use framework_core::Issue;
+use framework_observability::{AppIdentity, LogLevel, ObservabilityModule, TelemetrySettings};
+
+use crate::{AppModule, AppSettings, codes};
+
+/// An application with the configuration that the command line says.
+pub(crate) struct Prepared {
+    pub(crate) app: AppBuilder,
+    /// What can be asked about the configuration once the application is planned.
+    pub(crate) config: ConfigHandle,
+}
+
+/// A configuration that was loaded, perhaps, and what is to be known of it before planning.
+pub(crate) struct Configured {
+    app: AppBuilder,
+    module: ConfigModule,
+    identity: AppIdentity,
+    /// `None` if the section is wrong, which planning tells along with everything else.
+    pub(crate) telemetry: Option<TelemetrySettings>,
+}
+
+impl Configured {
+    /// Loads the configuration of `app`, once.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the application insists on a configuration of its own.
+    pub(crate) fn load(app: AppBuilder, sources: &Sources) -> Result<Self, Issue> {
+        if app.has_module::<ConfigModule>() {
+            return Err(own_configuration(app.name()));
+        }
+        let loaded = sources.load();
+        let read = loaded.as_ref().ok();
+        let settings = read.and_then(|loaded| section::<AppSettings>(loaded, "app"));
+        let AppSettings { name, version, profile } = settings.unwrap_or_default();
+        let identity = AppIdentity {
+            name: name.unwrap_or_else(|| app.name().to_owned()),
+            version: version
+                .or_else(|| app.stated_version().map(str::to_owned))
+                .unwrap_or_default(),
+            profile: profile
+                .or_else(|| read.map(|loaded| loaded.profile().to_owned()))
+                .unwrap_or_default(),
+        };
+        let telemetry = read.and_then(|loaded| section(loaded, "telemetry"));
+        Ok(Self { app, module: ConfigModule::new(loaded), identity, telemetry })
+    }
+
+    /// Hands the configuration to the application, and `level` for its operators to change.
+    pub(crate) fn prepare(self, level: LogLevel) -> Prepared {
+        let Self { app, module, identity, .. } = self;
+        let config = module.handle();
+        let settings = AppModule::new();
+        let app = app
+            .adjust_budgets(settings.adjust())
+            .default_modules(module)
+            .default_modules(settings)
+            .default_modules(ObservabilityModule::new(&identity).log_level(level));
+        Prepared { app, config }
+    }
+}
+
+fn section<T: Settings>(loaded: &Loaded, name: &str) -> Option<T> {
+    loaded.section(name).ok()
+}
+
+fn own_configuration(app: &str) -> Issue {
+    let summary = format!("`{app}` brings a configuration module, and so does the command line");
+    Issue::new(&codes::OWN_CONFIGURATION, summary)
+        .help("leave `ConfigModule` out, and name files with `--config`")
+}

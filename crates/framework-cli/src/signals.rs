@@ -1,0 +1,125 @@
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use framework_core::{Lifecycle, ShutdownReason};
+use signal_hook::{
+    consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    iterator::{Handle, Signals as Incoming},
+};
+
+use crate::Exit;
+
+/// How many signals to stop end the process by force.
+const FORCE: usize = 3;
+
+/// Passes the signals of the process on to an application, for as long as it lives.
+///
+/// Each signal to stop is one request to stop, and the third ends the process at once. Those that
+/// come before there is an application are kept for it.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    inbox: Arc<Mutex<Inbox>>,
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    lifecycle: Option<Lifecycle>,
+    kept: Vec<&'static str>,
+    stops: usize,
+}
+
+impl Signals {
+    /// Takes the signals from their defaults.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the operating system refuses a handler or a thread.
+    pub(crate) fn catch() -> io::Result<Self> {
+        let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2])?;
+        let (inbox, handle) = (Arc::<Mutex<Inbox>>::default(), incoming.handle());
+        let deliver_to = Arc::clone(&inbox);
+        let listen = move || {
+            for signal in incoming.forever() {
+                receive(&deliver_to, signal);
+            }
+        };
+        let thread = thread::Builder::new().name("signals".to_owned()).spawn(listen)?;
+        Ok(Self { inbox, handle, thread: Some(thread) })
+    }
+
+    /// Passes signals on to the application with this lifecycle, those that were kept first.
+    pub(crate) fn attach(&self, lifecycle: &Lifecycle) {
+        let mut inbox = lock(&self.inbox);
+        for name in std::mem::take(&mut inbox.kept) {
+            lifecycle.request_shutdown(ShutdownReason::Signal(name));
+        }
+        inbox.lifecycle = Some(lifecycle.clone());
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            // It cannot have panicked but inside an observer, which has been reported.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn receive(inbox: &Mutex<Inbox>, signal: i32) {
+    match stop_name(signal) {
+        Some(name) => stop(inbox, signal, name),
+        // Their defaults would end the process.
+        None => tracing::info!(signal = other_name(signal), "the signal has no effect"),
+    }
+}
+
+fn stop(inbox: &Mutex<Inbox>, signal: i32, name: &'static str) {
+    let mut inbox = lock(inbox);
+    inbox.stops += 1;
+    if inbox.stops >= FORCE {
+        force(signal);
+    }
+    match inbox.lifecycle.clone() {
+        // Observers are told of the request, and may take their time.
+        Some(lifecycle) => {
+            drop(inbox);
+            lifecycle.request_shutdown(ShutdownReason::Signal(name));
+        }
+        None => inbox.kept.push(name),
+    }
+}
+
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "the operator has asked three times")]
+fn force(signal: i32) -> ! {
+    let number = u8::try_from(signal).unwrap_or(u8::MAX);
+    std::process::exit(i32::from(Exit::Signal(number).code()))
+}
+
+fn stop_name(signal: i32) -> Option<&'static str> {
+    match signal {
+        SIGTERM => Some("SIGTERM"),
+        SIGINT => Some("SIGINT"),
+        SIGQUIT => Some("SIGQUIT"),
+        _ => None,
+    }
+}
+
+fn other_name(signal: i32) -> &'static str {
+    match signal {
+        SIGHUP => "SIGHUP",
+        SIGUSR1 => "SIGUSR1",
+        SIGUSR2 => "SIGUSR2",
+        _ => "unknown",
+    }
+}
+
+fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
+    inbox.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,13 @@
+//! What each verb does.
+
+mod check;
+mod completions;
+mod config;
+mod explain;
+mod graph;
+mod serve;
+
+pub(crate) use self::{
+    check::check, completions::completions, config::config, explain::explain, graph::graph,
+    serve::serve,
+};

@@ -1,0 +1,66 @@
+use std::sync::Arc;
+
+use framework_app::AppBuilder;
+use framework_core::{Module, Registrar};
+use framework_http::{HttpHandle, Readiness, RequestObserver, RequestRecord};
+use framework_observability::{HandledRequest, HealthBoard, Metrics};
+
+/// Lets the health checks decide about the readiness of the HTTP server, and counts its requests.
+///
+/// Neither layer names the other, so it takes a third that knows both.
+#[derive(Debug)]
+struct ObservedHttp;
+
+/// Passes on what the server says of each request.
+struct RequestMetrics(Arc<Metrics>);
+
+pub(super) fn add(builder: AppBuilder) -> AppBuilder {
+    builder.default_modules(ObservedHttp)
+}
+
+impl Module for ObservedHttp {
+    fn name(&self) -> &'static str {
+        "http-observability"
+    }
+
+    fn register(self, reg: &mut Registrar<'_>) {
+        let metrics = reg.need::<Metrics>();
+        let board = reg.need::<HealthBoard>();
+        let of_board = board.clone();
+        reg.provide(move |cx| async move {
+            let board = cx.get(&of_board);
+            Ok(Readiness::new(move || board.status()))
+        });
+        reg.provide_arc::<dyn RequestObserver, _, _>(move |cx| async move {
+            Ok(Arc::new(RequestMetrics(cx.get(&metrics))) as _)
+        });
+        reg.setup("connections", move |cx| async move {
+            // Looked up when it is asked for: the server starts after all others.
+            let slots = Arc::clone(&cx.environment().slots);
+            cx.get(&board).count_connections(move || open_connections(slots.get().as_deref()));
+            Ok(())
+        });
+    }
+}
+
+fn open_connections(http: Option<&HttpHandle>) -> u64 {
+    let traffic = http.and_then(HttpHandle::traffic);
+    traffic.map_or(0, |traffic| u64::try_from(traffic.open_connections()).unwrap_or(u64::MAX))
+}
+
+impl RequestObserver for RequestMetrics {
+    fn started(&self) {
+        self.0.http().started();
+    }
+
+    fn finished(&self, record: &RequestRecord<'_>) {
+        let handled = HandledRequest {
+            method: record.method,
+            status: record.status.as_u16(),
+            took: record.duration,
+            request_bytes: record.request_bytes,
+            response_bytes: record.response_bytes,
+        };
+        self.0.http().finished(record.route, &handled);
+    }
+}

@@ -1,0 +1,25 @@
+//! What most files of an application use: `use framework::prelude::*;`.
+
+pub use std::process::ExitCode;
+
+#[cfg(feature = "http")]
+pub use axum::{
+    Router,
+    extract::{FromRef, State},
+    routing::{any, delete, get, patch, post, put},
+};
+pub use framework_app::AppBuilder;
+#[cfg(feature = "config")]
+pub use framework_config::{ByteSize, Config, ConfigExt, Faults, Secret, Settings};
+pub use framework_core::{
+    BoxError, Check, Context, Health, Module, ModuleExt, Need, Registrar, ShutdownReason,
+    Supervision, module_fn,
+};
+#[cfg(feature = "http")]
+pub use framework_http::{Dep, HttpExt, Json, Path, Problem, Query};
+#[cfg(feature = "observability")]
+pub use framework_observability::{HealthExt, HealthOptions, Metrics};
+
+pub use crate::App;
+#[cfg(feature = "di")]
+pub use crate::di::{All, Inject, InjectExt, Lazy, Named, Scope, ScopeFactory, Scoped, interface};

@@ -1,0 +1,82 @@
+use super::*;
+
+fn at(folder: &Path, file: &str) -> DatabaseSettings {
+    let url = format!("sqlite://{}", folder.join(file).display());
+    DatabaseSettings { url, ..DatabaseSettings::default() }
+}
+
+#[test]
+fn the_path_of_the_file_is_what_follows_the_scheme() {
+    assert_eq!(sqlite_file("sqlite://data/app.db").unwrap(), Path::new("data/app.db"));
+    assert_eq!(sqlite_file("sqlite:///var/lib/app.db").unwrap(), Path::new("/var/lib/app.db"));
+    assert_eq!(sqlite_file("sqlite:app.db").unwrap(), Path::new("app.db"));
+}
+
+#[test]
+fn a_url_of_something_else_is_refused_without_its_password() {
+    let refused = |url: &str| sqlite_file(url).unwrap_err().to_string();
+    insta::assert_snapshot!(
+        ["postgres://shop:secret@db/shop", "data/app.db", "sqlite://", "sqlite::memory:"]
+            .map(refused)
+            .join("\n"),
+        @"
+    `postgres://…@db/shop` cannot be used: only SQLite is supported: write `sqlite://` and the path of a file
+    `data/app.db` cannot be used: only SQLite is supported: write `sqlite://` and the path of a file
+    `sqlite://` cannot be used: there is no path in it: write `sqlite://data/app.db`
+    `sqlite::memory:` cannot be used: the database must be a file
+    "
+    );
+}
+
+#[tokio::test]
+async fn the_folder_is_made_where_it_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(&at(dir.path(), "deep/down/app.db")).await.unwrap();
+    database.ping().await.unwrap();
+    assert!(dir.path().join("deep/down/app.db").is_file());
+}
+
+#[tokio::test]
+async fn what_is_committed_is_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(&at(dir.path(), "app.db")).await.unwrap();
+    let mut tx = database.write().await.unwrap();
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *tx).await.unwrap();
+    assert_eq!(mode, "wal");
+    let full: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *tx).await.unwrap();
+    assert_eq!(full, 2, "FULL");
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(&at(dir.path(), "app.db")).await.unwrap();
+    let mut reader = database.read().await.unwrap();
+    let error = sqlx::query("CREATE TABLE t (id)").execute(&mut *reader).await.unwrap_err();
+    assert!(error.to_string().contains("readonly"), "{error}");
+}
+
+#[tokio::test]
+async fn whoever_does_not_get_a_turn_is_told_that_the_database_is_busy() {
+    let dir = tempfile::tempdir().unwrap();
+    let acquire_timeout = Duration::from_millis(20);
+    let settings = DatabaseSettings { acquire_timeout, ..at(dir.path(), "app.db") };
+    let database = Database::open(&settings).await.unwrap();
+    let _first = database.write().await.unwrap();
+    let error = database.write().await.unwrap_err();
+    assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+    let problem = Problem::from(error);
+    assert_eq!(problem.status(), 503);
+    database.read().await.expect("a reader does not wait for the writer");
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(&at(dir.path(), "app.db")).await.unwrap();
+    let mut tx = database.write().await.unwrap();
+    sqlx::query("CREATE TABLE t (id)").execute(&mut *tx).await.unwrap();
+    drop(tx);
+    let mut tx = database.write().await.unwrap();
+    sqlx::query("CREATE TABLE t (id)").execute(&mut *tx).await.expect("it is not there yet");
+}

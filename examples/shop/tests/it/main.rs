@@ -1,0 +1,11 @@
+//! The shop as its users and its operators see it.
+
+mod client;
+mod crash;
+mod idempotency;
+mod oversell;
+mod plan;
+mod process;
+mod refusals;
+mod shop;
+mod walk_through;
