@@ -6,6 +6,8 @@
 
 mod di;
 mod measure;
+mod memory;
+mod size;
 mod start;
 
 use std::process::ExitCode;
@@ -17,13 +19,14 @@ use crate::measure::Row;
 /// Measures the framework beside its peers.
 #[derive(Parser)]
 struct Args {
-    /// What to measure: `start`, `di`; everything without it.
+    /// What to measure: `start`, `di`, `memory`, `size`; everything without it.
     name: Option<String>,
 }
 
 type Part = (&'static str, fn() -> Vec<Row>);
 
-const PARTS: [Part; 2] = [("start", start::run), ("di", di::run)];
+const PARTS: [Part; 4] =
+    [("start", start::run), ("di", di::run), ("memory", memory::run), ("size", size::run)];
 
 fn main() -> ExitCode {
     let Args { name } = Args::parse();
