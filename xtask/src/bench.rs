@@ -11,12 +11,15 @@ pub(crate) struct BenchArgs {
     name: Option<String>,
 }
 
-/// Runs the package `framework-bench` in release.
+/// Builds in release what is measured, and runs the package `framework-bench`.
 ///
 /// # Errors
 ///
 /// Returns an error if it does not build or ends with a failure.
 pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Outcome {
+    // The servers whose memory is measured are processes of their own.
+    let build = "build --release --package framework-bench --package hello --bins";
+    Invocation::cargo(workspace.root(), build).run()?;
     let bench = Invocation::cargo(workspace.root(), "run --release --package framework-bench --");
     bench.args(args.name.as_deref()).run()?;
     Ok(())

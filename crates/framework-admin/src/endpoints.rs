@@ -19,7 +19,7 @@ use axum::{
     routing::get,
 };
 use framework_http::{Probes, Problem, Stack, StackService};
-use http::{Uri, header};
+use http::{Method, StatusCode, Uri, header};
 use serde_json::Value;
 
 use crate::{AdminState, Guard, guard};
@@ -48,6 +48,8 @@ pub fn router(state: AdminState, who: Guard) -> StackService<Router> {
         .with_state(state)
         // `/health` says more here than the probe of that name.
         .fallback_service(probes.router().fallback(nothing))
+        // Before the guard, which is to see every request.
+        .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(who, guard::guard));
     let stack = Stack::new().request_timeout(REQUEST_TIMEOUT).body_limit(BODY_LIMIT);
     stack.apply_keeping_fallback(router)
@@ -55,6 +57,11 @@ pub fn router(state: AdminState, who: Guard) -> StackService<Router> {
 
 async fn nothing(uri: Uri) -> Problem {
     Problem::not_found().detail(format!("nothing is shown at `{}`", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("`{}` does not take `{method}`", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED).detail(detail)
 }
 
 /// JSON with lines for people, who read it as often as programs do.

@@ -30,6 +30,15 @@ pub struct AppBuilder {
 }
 
 /// An application whose modules fit together and which has not started.
+///
+/// It can be started once, because starting it takes it:
+///
+/// ```compile_fail
+/// # async fn twice(ready: framework_app::ReadyApp) {
+/// let once = ready.start().await;
+/// let twice = ready.start().await;
+/// # }
+/// ```
 #[must_use = "an application does nothing until it is started"]
 pub struct ReadyApp {
     pub(crate) name: &'static str,

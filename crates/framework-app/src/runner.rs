@@ -287,7 +287,11 @@ impl Cell {
 
     fn ends(&self, stage: Stage, unit: &Arc<str>, begun: Instant) {
         let is_it = |(s, u, b): &(Stage, Arc<str>, Instant)| (*s, u, *b) == (stage, unit, begun);
-        self.progress().doing.retain(|doing| !is_it(doing));
+        let doing = &mut self.progress().doing;
+        // One of them, should two of a name have begun in the same instant.
+        if let Some(at) = doing.iter().position(is_it) {
+            doing.remove(at);
+        }
         self.timeline().step(stage, unit, begun);
     }
 

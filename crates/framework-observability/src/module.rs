@@ -169,7 +169,7 @@ fn with_checks(
     cx: &Context,
 ) -> HealthRunner {
     cx.collected(checks).iter().fold(runner, |runner, check| {
-        let (shutdown, environment) = (cx.shutdown_token().clone(), cx.environment().clone());
+        let (shutdown, environment) = (cx.shutdown_token().clone(), Arc::clone(cx.environment()));
         let own = Context::within(check.module(), check.module_id(), shutdown, environment);
         runner.check(own, check.item().clone())
     })

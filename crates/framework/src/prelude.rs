@@ -6,6 +6,7 @@ pub use std::process::ExitCode;
 pub use axum::{
     Router,
     extract::{FromRef, State},
+    http::StatusCode,
     routing::{any, delete, get, patch, post, put},
 };
 pub use framework_app::AppBuilder;
@@ -16,10 +17,12 @@ pub use framework_core::{
     Supervision, module_fn,
 };
 #[cfg(feature = "http")]
-pub use framework_http::{Dep, HttpExt, Json, Path, Problem, Query};
+pub use framework_http::{Dep, HttpExt, Json, Path, Problem, Query, RequestScope};
 #[cfg(feature = "observability")]
 pub use framework_observability::{HealthExt, HealthOptions, Metrics};
 
 pub use crate::App;
 #[cfg(feature = "di")]
-pub use crate::di::{All, Inject, InjectExt, Lazy, Named, Scope, ScopeFactory, Scoped, interface};
+pub use crate::di::{
+    All, Inject, InjectExt, Lazy, Named, Provide, Scope, ScopeFactory, Scoped, interface,
+};

@@ -14,9 +14,12 @@ impl Module for Greeting {
     }
 
     fn register(self, reg: &mut Registrar<'_>) {
-        let router = Router::new().route("/", get(async || "hello"));
-        reg.routes_with(router, |_cx| Ok(()));
+        reg.routes(routes());
     }
+}
+
+fn routes() -> Router {
+    Router::new().route("/", get(async || "hello"))
 }
 
 /// The application.

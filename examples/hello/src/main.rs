@@ -1,6 +1,6 @@
 //! Says hello over HTTP.
 
-use std::process::ExitCode;
+use framework::prelude::*;
 
 fn main() -> ExitCode {
     framework::cli::main(hello::app())

@@ -425,10 +425,8 @@ async fn start_units(
         match started {
             // The supervisor takes what comes until the module stops.
             Ok(run) => drop(adopt.send(Adopted { unit: at, run, cx }).await),
-            Err(source) => {
-                shared.clean_up(cell, &cx).await;
-                return Err(Fault { stage: Stage::Run, unit, location, source });
-            }
+            // What it put off is cleaned up with the rest of the module.
+            Err(source) => return Err(Fault { stage: Stage::Run, unit, location, source }),
         }
     }
     Ok(())

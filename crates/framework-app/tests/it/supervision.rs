@@ -124,3 +124,72 @@ async fn a_temporary_unit_may_fail_and_a_transient_one_may_end() {
     running.stop(asked()).await.unwrap();
     assert_eq!(log.lines(), ["+once", "~once"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_does_not_come_up_is_not_a_success() {
+    let log = Log::default();
+    let inner = log.clone();
+    let app = app([module("feed", move |reg| {
+        let starts = Arc::new(AtomicU32::new(0));
+        let policy = Supervision::permanent().intensity(3, 30 * SECOND);
+        reg.supervise("poll", policy, move |cx| {
+            let (log, n) = (inner.clone(), starts.fetch_add(1, Ordering::Relaxed));
+            async move {
+                log.push(format!("start {n}"));
+                // Only the first start comes up; its unit then fails.
+                if n > 0 {
+                    return Err("no route to host".into());
+                }
+                Ok(async move {
+                    cx.lifecycle().reached(Phase::Ready).await;
+                    Err("connection reset".into())
+                })
+            }
+        });
+    })]);
+    let running = app.build().unwrap().start().await.unwrap();
+    let error = running.run().await.unwrap_err();
+    assert!(matches!(error.primary(), Failure::GaveUp { restarts: 3, .. }), "{error}");
+    assert!(error.to_string().contains("no route to host"), "{error}");
+    assert_eq!(log.lines(), ["start 0", "start 1", "start 2", "start 3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_failure_reaches_the_policy_of_its_unit() {
+    // An error, a panic, and an end: each is met by a restart, and the fourth run stays up.
+    let runs = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&runs);
+    let app = app([module("feed", move |reg| {
+        let policy = Supervision::permanent().intensity(3, 30 * SECOND);
+        reg.supervise("poll", policy, move |cx| {
+            let n = count.fetch_add(1, Ordering::Relaxed);
+            async move {
+                Ok(async move {
+                    cx.lifecycle().reached(Phase::Ready).await;
+                    match n {
+                        0 => Err("connection reset".into()),
+                        1 => panic!("this test panics on purpose"),
+                        2 => Ok(()),
+                        _ => {
+                            cx.shutdown().await;
+                            Ok(())
+                        }
+                    }
+                })
+            }
+        });
+    })]);
+    let running = app.build().unwrap().start().await.unwrap();
+    let lifecycle = running.lifecycle().clone();
+    until(|| runs.load(Ordering::Relaxed) == 4).await;
+    running.stop(asked()).await.unwrap();
+    let causes: Vec<_> = lifecycle
+        .events()
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Restarting { cause, .. } => Some(cause),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(causes, ["connection reset", "panicked: this test panics on purpose", "it ended"]);
+}

@@ -1,8 +1,14 @@
 //! Runs an application once from start to end, on a thread and in a time of its own.
 
-use std::{panic, sync::Arc, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
-use framework_app::{AppBuilder, PlanError, ReadyApp, RunError};
+use framework_app::{AppBuilder, PlanError, Point, ReadyApp, RunError};
 use framework_core::{LifecycleEvent, ShutdownReason};
 use tokio::{runtime::Handle, task, time};
 
@@ -29,8 +35,12 @@ pub(super) struct Run {
     /// `None` if it did not end.
     pub(super) result: Option<Result<(), RunError>>,
     pub(super) log: Vec<Entry>,
+    /// What each module that began relied on, also through others.
+    pub(super) relied_on: BTreeMap<&'static str, BTreeSet<&'static str>>,
     pub(super) events: Vec<LifecycleEvent>,
     pub(super) injected_at: Option<Duration>,
+    /// What failed because an avalanche came down.
+    pub(super) followed: Vec<Point>,
     pub(super) ready_at: Option<Duration>,
     pub(super) ended_at: Duration,
     /// How much of the log there was when it ended.
@@ -81,8 +91,10 @@ impl Drive {
         Ok(Run {
             result,
             log: recorder.log(),
+            relied_on: recorder.relied_on(),
             events: lifecycle.events(),
             injected_at: recorder.injected_at(),
+            followed: recorder.followed(),
             broken: recorder.take_broken(),
             facts,
             ready_at,

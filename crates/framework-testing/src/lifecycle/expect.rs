@@ -15,9 +15,12 @@ use super::{
 /// What a run should end with.
 enum Expected {
     Well,
-    /// With this fault as the first cause.
+    /// With the fault as the first cause.
     Fault,
+    /// With one or the other.
     Either,
+    /// With what came after the fault, which was survived.
+    Following,
 }
 
 /// Compares the result of a run with the fault.
@@ -26,37 +29,40 @@ pub(super) fn check(run: &Run, injection: Option<&Injection>, broken: &mut Vec<B
         broken.push((Rule::InTime, format!("it had not ended after {:?}", run.ended_at)));
         return;
     };
-    let injection = injection.filter(|_| run.injected_at.is_some());
-    let expected = injection.map_or(Expected::Well, |injection| expected(run, injection));
-    match (expected, result, injection) {
-        (Expected::Well | Expected::Either, Ok(()), _) => {}
-        (Expected::Well, Err(error), _) => {
-            broken
-                .push((Rule::Result, format!("nothing failed, and the result is {}", one(error))));
+    let Some(injection) = injection.filter(|_| run.injected_at.is_some()) else {
+        if let Err(error) = result {
+            broken.push((Rule::Result, nothing_failed(error)));
         }
-        (Expected::Fault, Ok(()), _) => {
+        return;
+    };
+    match (expected(run, injection), result) {
+        (Expected::Well, Err(error)) => broken.push((Rule::Result, nothing_failed(error))),
+        (Expected::Fault, Ok(())) => {
             broken.push((Rule::Result, "the fault was lost: the result is `Ok`".to_owned()));
         }
-        (Expected::Fault | Expected::Either, Err(error), Some(injection)) => {
-            if !is_caused(run, injection, error) {
-                broken.push((Rule::FirstCause, format!("the first cause is {}", one(error))));
-            }
+        (Expected::Fault | Expected::Either, Err(error)) if !is_caused(run, injection, error) => {
+            broken.push((Rule::FirstCause, format!("the first cause is {}", one(error))));
         }
-        (Expected::Fault | Expected::Either, Err(_), None) => {}
+        _ => {}
     }
-    if let Some(injection) = injection {
-        check_restart(run, injection, broken);
-    }
+    check_restart(run, injection, broken);
+}
+
+fn nothing_failed(error: &RunError) -> String {
+    format!("nothing failed for good, and the result is {}", one(error))
 }
 
 fn expected(run: &Run, Injection { point, kind }: &Injection) -> Expected {
     match kind {
         FaultKind::Cancel => Expected::Well,
-        FaultKind::Error | FaultKind::Panic => match run.facts.survival(point) {
-            Survival::Never => Expected::Fault,
-            Survival::Restarted | Survival::Left => Expected::Well,
-            Survival::Open => Expected::Either,
-        },
+        FaultKind::Error | FaultKind::Avalanche | FaultKind::Panic => {
+            match run.facts.survival(point) {
+                Survival::Never => Expected::Fault,
+                _ if !run.followed.is_empty() => Expected::Following,
+                Survival::Restarted | Survival::Left => Expected::Well,
+                Survival::Open => Expected::Either,
+            }
+        }
         // It may be done by the time that anybody asks it to stop.
         FaultKind::Slow if point.part == Part::Running => Expected::Either,
         FaultKind::Hang | FaultKind::Slow => Expected::Fault,
@@ -107,7 +113,7 @@ fn is_at(point: &Point, module: &str, unit: &str) -> bool {
 
 /// A unit that is to be started again is, and one that is to be left alone is not.
 fn check_restart(run: &Run, Injection { point, kind }: &Injection, broken: &mut Vec<Broken>) {
-    if !matches!(kind, FaultKind::Error | FaultKind::Panic) {
+    if !matches!(kind, FaultKind::Error | FaultKind::Avalanche | FaultKind::Panic) {
         return;
     }
     let enters = |seen: &Seen| matches!(seen, Seen::Enter(other) if other == point);

@@ -1,9 +1,6 @@
 //! What the plan of an application says about it, before anything runs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use framework_app::{Budgets, Part, Plan, Point, ReadyApp};
 use framework_core::{ModuleRecord, Restart, Stage, Work};
@@ -28,8 +25,8 @@ pub(super) struct Facts {
 pub(super) struct ModuleFacts {
     pub(super) start_limit: Duration,
     pub(super) stop_limit: Duration,
-    /// Everything that it waits for when it starts, also through others.
-    pub(super) relies_on: BTreeSet<&'static str>,
+    /// What it waits for when it starts, if it is there.
+    pub(super) waits_for: Vec<&'static str>,
     /// How many teardowns of each name it has.
     pub(super) teardowns: BTreeMap<&'static str, usize>,
     supervised: BTreeMap<&'static str, Supervised>,
@@ -81,7 +78,7 @@ impl Facts {
 
     /// How long a start takes to give up.
     pub(super) fn gives_up(&self) -> Duration {
-        self.budgets.cancel_grace + SLACK
+        self.budgets.cancel_grace + SLACK / 2
     }
 
     pub(super) fn survival(&self, point: &Point) -> Survival {
@@ -104,11 +101,6 @@ fn modules(plan: &Plan, budgets: &Budgets) -> BTreeMap<&'static str, ModuleFacts
     let mut modules: BTreeMap<&'static str, ModuleFacts> = BTreeMap::new();
     for planned in plan.modules() {
         let record = &planned.record;
-        let mut relies_on = BTreeSet::new();
-        for &(at, _) in &planned.waits_for {
-            relies_on.insert(order[at]);
-            relies_on.extend(&modules[order[at]].relies_on);
-        }
         let mut teardowns = BTreeMap::new();
         let named = record.units.iter().filter(|unit| unit.work.stage() == Stage::Teardown);
         named.for_each(|unit| *teardowns.entry(unit.name).or_default() += 1);
@@ -116,7 +108,7 @@ fn modules(plan: &Plan, budgets: &Budgets) -> BTreeMap<&'static str, ModuleFacts
         let facts = ModuleFacts {
             start_limit: record.budget.start.unwrap_or(budgets.module_start),
             stop_limit: stop_limit.unwrap_or(budgets.module_stop),
-            relies_on,
+            waits_for: planned.waits_for.iter().map(|&(at, _)| order[at]).collect(),
             teardowns,
             supervised: supervised(record),
         };

@@ -6,11 +6,16 @@ use framework_core::Stage;
 /// What an injected error or panic says.
 pub(super) const INJECTED: &str = "injected by the test";
 
+/// What the errors say that follow it in an [avalanche](FaultKind::Avalanche).
+pub(super) const FOLLOWING: &str = "a consequence";
+
 /// A way in which a piece of code goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultKind {
     /// It returns an error.
     Error,
+    /// It returns an error, and so does every teardown and every clean-up that comes after it.
+    Avalanche,
     /// It panics.
     Panic,
     /// It never ends, and does not care about being asked to.
@@ -34,13 +39,15 @@ pub struct Injection {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Panic, Self::Hang, Self::Slow, Self::Cancel];
+    pub const ALL: [Self; 6] =
+        [Self::Error, Self::Avalanche, Self::Panic, Self::Hang, Self::Slow, Self::Cancel];
 
     /// The kind as reports spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "an error",
+            Self::Avalanche => "an error that is followed by others",
             Self::Panic => "a panic",
             Self::Hang => "no end",
             Self::Slow => "an end too late",
@@ -55,7 +62,7 @@ impl fmt::Display for FaultKind {
     }
 }
 
-/// `an error in setup connect of `data``.
+/// As in: an error in setup connect of `data`.
 impl fmt::Display for Injection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {}", self.kind, Place(&self.point))

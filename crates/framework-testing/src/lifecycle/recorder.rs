@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     facts::Facts,
-    injection::{FaultKind, INJECTED, Injection, Place, is_start},
+    injection::{FOLLOWING, FaultKind, INJECTED, Injection, Place, is_start},
     report::Rule,
 };
 
@@ -52,14 +52,17 @@ struct State {
     modules: BTreeMap<&'static str, Module>,
     contexts: Vec<Context>,
     injected_at: Option<Duration>,
+    // The code that failed because an avalanche came down.
+    followed: Vec<Point>,
     broken: Vec<Broken>,
 }
 
 /// A module that has begun.
 struct Module {
     stop: CancellationToken,
-    // Those that it relies on and that were over when it began: optional ones that had failed.
-    over: BTreeSet<&'static str>,
+    // Those that it relies on, also through others: not optional ones that had failed by then, nor
+    // what only those rely on.
+    relies_on: BTreeSet<&'static str>,
 }
 
 impl Recorder {
@@ -80,8 +83,18 @@ impl Recorder {
         self.state().injected_at
     }
 
+    pub(super) fn followed(&self) -> Vec<Point> {
+        self.state().followed.clone()
+    }
+
     pub(super) fn take_broken(&self) -> Vec<Broken> {
         std::mem::take(&mut self.state().broken)
+    }
+
+    /// What each module that began relies on, also through others.
+    pub(super) fn relied_on(&self) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+        let of = |(name, module): (&&'static str, &Module)| (*name, module.relies_on.clone());
+        self.state().modules.iter().map(of).collect()
     }
 
     /// The clean-ups that were put off and that nobody ran.
@@ -107,9 +120,16 @@ impl Recorder {
     }
 
     /// Goes wrong, if this is where and when.
-    fn inject(&self, state: &mut State, point: &Point, cx: &Context) -> Option<FaultKind> {
-        let injection = self.injection.as_ref().filter(|injection| injection.point == *point)?;
+    fn inject(&self, state: &mut State, point: &Point, cx: &Context) -> Option<Fault> {
+        let injection = self.injection.as_ref()?;
         if state.injected_at.is_some() {
+            let falls = injection.kind == FaultKind::Avalanche && point.stage == Stage::Teardown;
+            return falls.then(|| {
+                state.followed.push(point.clone());
+                Fault::Following
+            });
+        }
+        if injection.point != *point {
             return None;
         }
         state.injected_at = Some(self.now());
@@ -117,19 +137,21 @@ impl Recorder {
             let reason = ShutdownReason::Requested(INJECTED.to_owned());
             cx.lifecycle().request_shutdown(reason);
         }
-        Some(injection.kind)
+        Some(Fault::Kind(injection.kind))
     }
+}
+
+/// What is done to a piece of code.
+enum Fault {
+    Kind(FaultKind),
+    Following,
 }
 
 impl State {
     /// While code of a module is there, nothing that it relies on may have been asked to stop.
-    fn check_order(&mut self, facts: &Facts, point: &Point) {
-        let (Some(module), Some(known)) =
-            (self.modules.get(point.module), facts.modules.get(point.module))
-        else {
-            return;
-        };
-        for other in known.relies_on.difference(&module.over) {
+    fn check_order(&mut self, point: &Point) {
+        let Some(module) = self.modules.get(point.module) else { return };
+        for other in &module.relies_on {
             if self.modules.get(other).is_some_and(|other| other.stop.is_cancelled()) {
                 let text = format!(
                     "`{other}` was asked to stop before {} was over, which relies on it",
@@ -155,15 +177,23 @@ impl Probe for Recorder {
         let mut state = self.see(Seen::Module(module));
         let over =
             |(name, module): (&&'static str, &Module)| module.stop.is_cancelled().then_some(*name);
-        let over = state.modules.iter().filter_map(over).collect();
+        let mut relies_on = BTreeSet::new();
+        let waits_for = |module| self.facts.modules.get(module).map(|facts| &facts.waits_for);
+        let mut others: Vec<_> = waits_for(module).into_iter().flatten().collect();
+        while let Some(&other) = others.pop() {
+            let lives = |other: &Module| !other.stop.is_cancelled();
+            if state.modules.get(other).is_some_and(lives) && relies_on.insert(other) {
+                others.extend(waits_for(other).into_iter().flatten());
+            }
+        }
         let stop = cx.shutdown_token().clone();
-        state.modules.insert(module, Module { stop, over });
+        state.modules.insert(module, Module { stop, relies_on });
         state.contexts.push(cx.clone());
     }
 
     fn enter(&self, point: &Point, cx: &Context) -> BoxFuture<Result<(), BoxError>> {
         let mut state = self.see(Seen::Enter(point.clone()));
-        state.check_order(&self.facts, point);
+        state.check_order(point);
         state.check_start(point);
         // A unit that can be started again has a context of its own each time.
         if point.stage == Stage::Run {
@@ -173,20 +203,23 @@ impl Probe for Recorder {
         drop(state);
         match kind {
             None => Box::pin(future::ready(Ok(()))),
-            Some(FaultKind::Error) => Box::pin(future::ready(Err(INJECTED.into()))),
+            Some(Fault::Following) => Box::pin(future::ready(Err(FOLLOWING.into()))),
+            Some(Fault::Kind(FaultKind::Error | FaultKind::Avalanche)) => {
+                Box::pin(future::ready(Err(INJECTED.into())))
+            }
             // Without the panic hook: its output would look like that of a test that failed.
-            Some(FaultKind::Panic) => {
+            Some(Fault::Kind(FaultKind::Panic)) => {
                 Box::pin(async { panic::resume_unwind(Box::new(INJECTED.to_owned())) })
             }
-            Some(FaultKind::Hang) => Box::pin(future::pending()),
-            Some(FaultKind::Slow) => {
+            Some(Fault::Kind(FaultKind::Hang)) => Box::pin(future::pending()),
+            Some(Fault::Kind(FaultKind::Slow)) => {
                 let late = self.facts.late(point);
                 Box::pin(async move {
                     time::sleep(late).await;
                     Ok(())
                 })
             }
-            Some(FaultKind::Cancel) => {
+            Some(Fault::Kind(FaultKind::Cancel)) => {
                 let asked = cx.shutdown();
                 Box::pin(async move {
                     asked.await;
@@ -197,7 +230,7 @@ impl Probe for Recorder {
     }
 
     fn leave(&self, point: &Point) {
-        self.see(Seen::Leave(point.clone())).check_order(&self.facts, point);
+        self.see(Seen::Leave(point.clone())).check_order(point);
     }
 }
 

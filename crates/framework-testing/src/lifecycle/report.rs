@@ -26,7 +26,7 @@ pub enum Rule {
     InTime,
     /// The application ends well exactly when nothing in it failed.
     Result,
-    /// The same fault has the same consequences each time.
+    /// The same fault has the same consequences in each module each time.
     SameEachTime,
 }
 

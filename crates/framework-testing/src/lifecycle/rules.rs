@@ -1,6 +1,9 @@
 //! What must hold of every run, whatever went wrong in it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use framework_app::{Failure, Part, Point};
 use framework_core::{EventKind, Outcome, Stage};
@@ -9,7 +12,7 @@ use super::{
     FaultKind, Injection, Rule,
     drive::{Drive, Run},
     expect,
-    facts::{ModuleFacts, SLACK},
+    facts::SLACK,
     injection::{Place, is_start, is_teardown},
     recorder::{Broken, Seen},
 };
@@ -30,46 +33,63 @@ pub(super) fn check(run: &mut Run, drive: Drive, injection: Option<&Injection>) 
     broken
 }
 
-/// The first thing that two runs with the same fault did differently. When it happened does not
-/// count: code that waits for the machine takes as long as the machine does.
+/// The first thing that a module did differently in two runs with the same fault.
+///
+/// When it happened does not count: code that waits for the machine takes as long as the machine
+/// does. Nor does what other modules did meanwhile: the runtime wakes those who wait for the same
+/// thing in no particular order.
 pub(super) fn difference(first: &Run, second: &Run) -> Option<Broken> {
-    let texts = |run: &Run| -> Vec<String> {
-        let log = run.log.iter().map(|entry| seen(&entry.seen));
-        log.chain(run.events.iter().filter_map(|event| told(&event.kind))).collect()
-    };
-    let (one, two) = (texts(first), texts(second));
-    let at = (0..one.len().max(two.len())).find(|at| one.get(*at) != two.get(*at))?;
-    let side = |texts: &[String]| texts.get(at).map_or("nothing", String::as_str).to_owned();
-    let text = format!("the first time {}; the second time {}", side(&one), side(&two));
-    Some((Rule::SameEachTime, text))
+    let (mut one, mut two) = (histories(first), histories(second));
+    let modules: BTreeSet<&str> = one.keys().chain(two.keys()).copied().collect();
+    modules.into_iter().find_map(|module| {
+        let (one, two) =
+            (one.remove(module).unwrap_or_default(), two.remove(module).unwrap_or_default());
+        let at = (0..one.len().max(two.len())).find(|at| one.get(*at) != two.get(*at))?;
+        let side = |texts: &[String]| texts.get(at).map_or("nothing", String::as_str).to_owned();
+        let text = format!("the first time {}; the second time {}", side(&one), side(&two));
+        Some((Rule::SameEachTime, text))
+    })
 }
 
-fn seen(seen: &Seen) -> String {
+/// What happened in each module, and to the application as a whole under no name.
+fn histories(run: &Run) -> BTreeMap<&'static str, Vec<String>> {
+    let mut histories: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    let log = run.log.iter().map(|entry| seen(&entry.seen));
+    for (module, text) in log.chain(run.events.iter().filter_map(|event| told(&event.kind))) {
+        histories.entry(module).or_default().push(text);
+    }
+    histories
+}
+
+fn seen(seen: &Seen) -> (&'static str, String) {
     match seen {
-        Seen::Module(module) => format!("`{module}` begins"),
-        Seen::Enter(point) => format!("{} begins", Place(point)),
-        Seen::Leave(point) => format!("{} ends", Place(point)),
+        Seen::Module(module) => (module, format!("`{module}` begins")),
+        Seen::Enter(point) => (point.module, format!("{} begins", Place(point))),
+        Seen::Leave(point) => (point.module, format!("{} ends", Place(point))),
     }
 }
 
 /// What an event tells that must be the same each time.
-fn told(kind: &EventKind) -> Option<String> {
-    match kind {
-        EventKind::Phase(phase) => Some(format!("the phase is {phase}")),
-        EventKind::Module { module, state } => Some(format!("`{module}` is {state}")),
+fn told(kind: &EventKind) -> Option<(&'static str, String)> {
+    let told = match kind {
+        EventKind::Phase(phase) => ("", format!("the phase is {phase}")),
+        EventKind::Module { module, state } => (*module, format!("`{module}` is {state}")),
         EventKind::UnitStarted { module, stage, unit } => {
-            Some(format!("{stage} {unit} of `{module}` begins"))
+            (*module, format!("{stage} {unit} of `{module}` begins"))
         }
         EventKind::UnitEnded { module, stage, unit, outcome, .. } => {
-            Some(format!("{stage} {unit} of `{module}` is {}", outcome.as_str()))
+            (*module, format!("{stage} {unit} of `{module}` is {}", outcome.as_str()))
         }
         EventKind::Restarting { module, unit, .. } => {
-            Some(format!("{unit} of `{module}` is restarted"))
+            (*module, format!("{unit} of `{module}` is restarted"))
         }
-        EventKind::GaveUp { module, unit, .. } => Some(format!("{unit} of `{module}` gives up")),
-        EventKind::Failure { module, .. } => Some(format!("`{module}` fails")),
-        _ => None,
-    }
+        EventKind::GaveUp { module, unit, .. } => {
+            (*module, format!("{unit} of `{module}` gives up"))
+        }
+        EventKind::Failure { module, .. } => (*module, format!("`{module}` fails")),
+        _ => return None,
+    };
+    Some(told)
 }
 
 fn begun(run: &Run) -> BTreeMap<&'static str, Duration> {
@@ -125,7 +145,6 @@ fn many(times: usize) -> String {
 
 /// No module begins to clean up before the last code of what relies on it is over.
 fn order(run: &Run, broken: &mut Vec<Broken>) {
-    let begun = begun(run);
     let mut last: BTreeMap<&str, (usize, &Point)> = BTreeMap::new();
     for (n, entry) in run.log.iter().enumerate() {
         if let Seen::Enter(point) | Seen::Leave(point) = &entry.seen {
@@ -136,16 +155,14 @@ fn order(run: &Run, broken: &mut Vec<Broken>) {
     for (n, _, point) in entered(run).filter(|(_, _, point)| is_teardown(point)) {
         first.entry(point.module).or_insert((n, point));
     }
-    for (module, ModuleFacts { relies_on, .. }) in &run.facts.modules {
+    for (module, relies_on) in &run.relied_on {
         let Some((after, left)) = last.get(module) else { continue };
         for other in relies_on {
-            let Some((at, teardown)) = first.get(other) else { continue };
-            // An optional module that failed may be gone before this one has begun.
-            let gone = begun.get(module).is_some_and(|begun| run.log[*at].at < *begun);
-            if at < after && !gone {
-                let text = format!("{} began before {} was over", Place(teardown), Place(left));
-                broken.push((Rule::DependentsFirst, text));
-            }
+            let Some((_, teardown)) = first.get(other).filter(|(at, _)| at < after) else {
+                continue;
+            };
+            let text = format!("{} began before {} was over", Place(teardown), Place(left));
+            broken.push((Rule::DependentsFirst, text));
         }
     }
 }
@@ -227,7 +244,7 @@ fn due(
     // Its failure ends the start at once, or the serving.
     let ends = is_start(point) && run.ready_at.is_none();
     match kind {
-        FaultKind::Error | FaultKind::Panic if ends => {
+        FaultKind::Error | FaultKind::Avalanche | FaultKind::Panic if ends => {
             at + facts.gives_up() + budgets.rollback + SLACK
         }
         FaultKind::Hang | FaultKind::Slow if ends => {
@@ -241,26 +258,37 @@ fn due(
     }
 }
 
-/// Whatever failed while stopping is in the result.
+/// Whatever failed while stopping is in the result, as often as it failed.
 fn failures(run: &Run, broken: &mut Vec<Broken>) {
     let Some(result) = &run.result else { return };
-    let kept = |module: &str, unit: &str| {
-        result.as_ref().err().is_some_and(|error| {
-            error.failures().any(|failure| match failure {
-                Failure::Stop { module: m, unit: u, .. } => *m == module && u == unit,
-                _ => false,
-            })
-        })
-    };
-    for event in &run.events {
-        let EventKind::UnitEnded { module, stage: Stage::Teardown, unit, outcome, .. } =
-            &event.kind
-        else {
-            continue;
-        };
-        if matches!(outcome, Outcome::Failed(_)) && !kept(module, unit) {
+    let mut kept: Vec<(&str, &str)> = Vec::new();
+    if let Err(error) = result {
+        kept.extend(error.failures().filter_map(|failure| match failure {
+            Failure::Stop { module, unit, .. } => Some((*module, unit.as_str())),
+            _ => None,
+        }));
+    }
+    // What the runner saw fail, and what was made to fail whether it saw it or not.
+    let told = run.events.iter().filter_map(|event| match &event.kind {
+        EventKind::UnitEnded { module, stage: Stage::Teardown, unit, outcome, .. } => {
+            matches!(outcome, Outcome::Failed(_)).then_some((*module, &**unit))
+        }
+        _ => None,
+    });
+    let made = run.followed.iter().map(|point| (point.module, &*point.unit));
+    let told: Vec<_> = told.collect();
+    for failed in [told, made.collect()] {
+        let mut left = kept.clone();
+        for (module, unit) in failed {
+            if let Some(at) = left.iter().position(|kept| *kept == (module, unit)) {
+                left.swap_remove(at);
+                continue;
+            }
             let text = format!("{unit} of `{module}` failed, and the result does not say so");
             broken.push((Rule::EveryFailure, text));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ impl TestResponse {
     /// # Panics
     ///
     /// Panics if the status is another.
-    #[expect(clippy::must_use_candidate, reason = "the assertion is the use")]
+    #[allow(clippy::must_use_candidate, reason = "the assertion is the use")]
     #[track_caller]
     pub fn assert_status(&self, expected: u16) -> &Self {
         assert!(self.status == expected, "expected {expected}\n{self}");
@@ -101,7 +101,6 @@ impl TestResponse {
     /// # Panics
     ///
     /// Panics if it is not.
-    #[expect(clippy::must_use_candidate, reason = "the assertion is the use")]
     #[track_caller]
     pub fn assert_problem(&self, status: u16) -> Value {
         self.assert_status(status);

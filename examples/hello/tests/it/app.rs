@@ -1,8 +1,25 @@
-use framework::testing::{TestApp, assert_lifecycle_safe, paused};
+use framework::testing::{TestApp, assert_lifecycle_safe, assert_plan, paused};
 
 #[test]
 fn the_application_is_wired() {
-    insta::assert_snapshot!(hello::app().plan().unwrap());
+    assert_plan!(hello::app(), @"
+        config
+            ConfigHandle
+        observability (foundation) after config (contributes configuration sections)
+            AppIdentity
+            Metrics
+            HealthBoard
+            LogLevel
+        admin (foundation) after config (uses `ConfigHandle`, contributes configuration sections) and observability (needs `AppIdentity`, needs `Metrics`, needs `HealthBoard`, needs `LogLevel`, it is a foundation)
+            AdminHandle
+        app after config (contributes configuration sections)
+        http-observability after observability (needs `Metrics`, needs `HealthBoard`, it is a foundation)
+            Readiness
+            dyn RequestObserver
+        greeting
+        http after config (contributes configuration sections) and http-observability (uses `Readiness`, uses `dyn RequestObserver`) and greeting (collects http routes)
+            HttpHandle
+    ");
 }
 
 #[test]

@@ -73,9 +73,9 @@ fn the_configuration_shows_what_set_each_value() {
         let line = shown.out.lines().find(|line| line.starts_with(key)).unwrap();
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(line("request_timeout"), "request_timeout = \"7s\" # config/app.toml:2:1");
-    assert_eq!(line("timeout = \"20s\""), "timeout = \"20s\" # config/prod.yaml:2:3");
-    assert_eq!(line("interval"), "interval = \"3s\" # extra.json:1:13");
+    assert_eq!(line("request_timeout"), "request_timeout = \"7s\" # config/app.toml:2:19");
+    assert_eq!(line("timeout = \"20s\""), "timeout = \"20s\" # config/prod.yaml:2:12");
+    assert_eq!(line("interval"), "interval = \"3s\" # extra.json:1:25");
     assert_eq!(line("token"), "token = \"***\" # --set");
     assert_eq!(line("keep_alive"), "keep_alive = \"5s\" # default");
     assert!(shown.out.contains("# env HELLO_HTTP__ADDR"), "{}", shown.out);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use framework::{axum::http::StatusCode, prelude::*};
 
 use super::{
-    Categories, CatalogSettings, Category, NewCategory, NewProduct, Page, PageRequest, Product,
+    CatalogSettings, Categories, Category, NewCategory, NewProduct, Page, PageRequest, Product,
     Products,
 };
 

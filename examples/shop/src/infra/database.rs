@@ -75,7 +75,8 @@ impl Database {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        let failed = |source: sqlx::Error| OpenError::File { path: path.clone(), source: source.into() };
+        let failed =
+            |source: sqlx::Error| OpenError::File { path: path.clone(), source: source.into() };
         // The writer first: it makes the file, and puts it into WAL mode for everyone.
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
         let readers = pool(settings.max_connections)

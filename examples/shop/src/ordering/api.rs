@@ -7,7 +7,7 @@ use framework::{
     prelude::*,
 };
 
-use super::{Answer, IdempotencyKey, InvalidKey, NewOrder, Order, Orders, OrderingSettings};
+use super::{Answer, IdempotencyKey, InvalidKey, NewOrder, Order, OrderingSettings, Orders};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

@@ -82,9 +82,9 @@ impl NewOrder {
 
 /// What `items` cost together, in cents, if it can be counted.
 pub(super) fn total_cents(items: &[Priced]) -> Option<i64> {
-    items.iter().try_fold(0_i64, |sum, line| {
-        sum.checked_add(line.price_cents.checked_mul(line.quantity)?)
-    })
+    items
+        .iter()
+        .try_fold(0_i64, |sum, line| sum.checked_add(line.price_cents.checked_mul(line.quantity)?))
 }
 
 impl From<Refusal> for Problem {

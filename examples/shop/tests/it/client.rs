@@ -26,7 +26,8 @@ impl Answer {
     /// The body, which must be JSON of the type that its status asks for.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        let expected = if self.status < 400 { "application/json" } else { "application/problem+json" };
+        let expected =
+            if self.status < 400 { "application/json" } else { "application/problem+json" };
         assert_eq!(self.content_type, expected, "{self:?}");
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -58,7 +59,8 @@ impl Client {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let headers: Vec<_> = [("content-type", "application/json")].iter().chain(headers).copied().collect();
+        let headers: Vec<_> =
+            [("content-type", "application/json")].iter().chain(headers).copied().collect();
         self.send("POST", path, &headers, body).await.expect("the shop answers")
     }
 
@@ -81,7 +83,8 @@ impl Client {
             Some(stream) => stream,
             None => BufReader::new(TcpStream::connect(self.address).await?),
         };
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: shop\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
@@ -96,7 +99,11 @@ impl Client {
 /// Reads one response, and whether the connection can be used again.
 async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<(Answer, bool)> {
     let status = line(stream).await?;
-    let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    let status = status
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
     let (mut content_type, mut length, mut stays_open) = (String::new(), 0, true);
     loop {
         let header = line(stream).await?;

@@ -15,7 +15,11 @@ const STOCK: i64 = 1_000_000;
 
 /// Places orders, each with a key of its own, for as long as the shop answers. Gives the key of the
 /// one that was not answered.
-async fn buy(shop: Arc<Shop>, name: usize, acknowledged: mpsc::UnboundedSender<(String, Answer)>) -> String {
+async fn buy(
+    shop: Arc<Shop>,
+    name: usize,
+    acknowledged: mpsc::UnboundedSender<(String, Answer)>,
+) -> String {
     let mut client = shop.client();
     let mut n = 0;
     loop {

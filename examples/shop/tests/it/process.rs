@@ -1,12 +1,12 @@
 //! The process, as its operator meets it.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
-use crate::shop::command;
+use crate::shop::{command, in_time};
 
 /// Runs the shop to its end; its exit code, and what it said.
 async fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let ended = command(dir).args(arguments).output().await.expect("the binary was built");
+    let ended = in_time(command(dir).args(arguments).output()).await.expect("the binary was built");
     (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
 }
 
@@ -23,7 +23,8 @@ async fn a_database_that_is_not_supported_is_refused_by_its_key() {
 async fn every_bad_key_is_told_at_once() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("config")).unwrap();
-    let text = "[catalog]\npage_size = 0\n[ordering]\nmax_quantitty = 3\nidempotency_retention = \"1s\"\n";
+    let text =
+        "[catalog]\npage_size = 0\n[ordering]\nmax_quantitty = 3\nidempotency_retention = \"1s\"\n";
     fs::write(dir.path().join("config/app.toml"), text).unwrap();
     let (code, text) = run(dir.path(), &[]).await;
     assert_eq!(code, Some(78), "{text}");
@@ -55,12 +56,9 @@ async fn the_example_configuration_says_what_holds_without_it() {
         .collect();
     fs::create_dir(dir.path().join("config")).unwrap();
     let show = async || {
-        let show = command(dir.path())
-            .args(["config", "show"])
-            .stdout(std::process::Stdio::piped())
-            .output()
-            .await
-            .unwrap();
+        let mut show = command(dir.path());
+        let show = show.args(["config", "show"]).stdout(Stdio::piped());
+        let show = in_time(show.output()).await.unwrap();
         assert!(show.status.success(), "{}", String::from_utf8_lossy(&show.stderr));
         String::from_utf8(show.stdout).unwrap()
     };

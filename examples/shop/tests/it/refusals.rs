@@ -15,7 +15,8 @@ fn problem(answer: &Answer, status: u16) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let errors = document["errors"].as_array().cloned().unwrap_or_default();
     let errors = errors.iter().map(|error| {
-        let place = if error["pointer"].is_string() { &error["pointer"] } else { &error["parameter"] };
+        let place =
+            if error["pointer"].is_string() { &error["pointer"] } else { &error["parameter"] };
         format!(" [{} {}]", text(place), text(&error["detail"]))
     });
     text(&document["detail"]) + &errors.collect::<String>()
@@ -57,7 +58,17 @@ async fn products_and_categories_are_checked() {
             problem(&client.get("/products?after=x").await, 400),
         ]
         .join("\n"),
-        @""
+        @"
+    the request has values that cannot be used [/name must not be empty]
+    the request has values that cannot be used [/sku must have at most 64 characters] [/name must not be empty] [/price_cents must not be negative] [/stock must not be negative]
+    there is no category 7 [/category is no category's id]
+    the body is JSON, and not what this operation takes [/price_cents invalid type: floating point `2.5`, expected i64]
+    there is a product `A-1` already [/sku is taken]
+    there is no product 2
+    there is no such page [limit must be from 1 to 1000]
+    there is no such page [limit must be from 1 to 1000]
+    the query is not what this operation takes [after invalid digit found in string]
+    "
     );
 }
 
@@ -95,7 +106,25 @@ async fn orders_are_checked() {
             problem(&client.send("DELETE", "/orders", &[], "").await.unwrap(), 405),
         ]
         .join("\n"),
-        @""
+        @r#"
+    the request has values that cannot be used [/items must not be empty]
+    the request has values that cannot be used [/items/0/quantity must be from 1 to 1000]
+    the request has values that cannot be used [/items/0/quantity must be from 1 to 1000]
+    the request has values that cannot be used [/items/0/quantity must be from 1 to 1000]
+    there is not enough of `A-1`
+    the request has values that cannot be used [/items/1/sku is in the order already]
+    there is no product `NO-1`
+    the order costs more than can be counted
+    the body is JSON, and not what this operation takes [/items/0/quantity invalid type: string "1", expected i64]
+    the body is not JSON [ EOF while parsing a list]
+    the body is JSON, and not what this operation takes [ invalid length 0, expected struct NewOrder with 1 element]
+    an idempotency key has 1 to 255 characters, each of them visible ASCII
+    an idempotency key has 1 to 255 characters, each of them visible ASCII
+    the body must be JSON, with `content-type: application/json`
+    there is no order 1
+    nothing is served at `/nowhere`
+    `/orders` does not take `DELETE`
+    "#
     );
     assert_eq!(shop.stock().await, 5, "nothing was sold");
 }

@@ -1,6 +1,6 @@
 //! The real binary, in a directory of its own.
 
-use std::{net::SocketAddr, path::Path, process::Stdio};
+use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, ChildStderr, Command},
     task::JoinSet,
+    time::timeout,
 };
 
 use crate::client::Client;
@@ -20,13 +21,18 @@ pub(crate) struct Shop {
     _log: JoinSet<()>,
 }
 
+/// Waits for what takes much less than a minute.
+pub(crate) async fn in_time<F: Future>(wait: F) -> F::Output {
+    timeout(Duration::from_secs(50), wait).await.expect("it does not take that long")
+}
+
 /// The shop's binary, to be run in `dir`.
 pub(crate) fn command(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
     command
         .current_dir(dir)
         .env("SHOP_HTTP__ADDR", "127.0.0.1:0")
-        
+        .env("SHOP_ADMIN__ENABLED", "false")
         .env("SHOP_TELEMETRY__LOG__FORMAT", "json")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -40,7 +46,7 @@ impl Shop {
     pub(crate) async fn start(dir: &Path) -> Self {
         let mut process = command(dir).spawn().expect("the binary was built");
         let mut log = BufReader::new(process.stderr.take().expect("it is piped"));
-        let address = address(&mut log).await;
+        let address = in_time(address(&mut log)).await;
         let mut drain = JoinSet::new();
         drain.spawn(async move {
             let _ = tokio::io::copy(&mut log, &mut tokio::io::sink()).await;
@@ -62,7 +68,7 @@ impl Shop {
     /// Waits for the end of the process, and tells its exit code, which there is unless it was
     /// killed.
     pub(crate) async fn ended(mut self) -> Option<i32> {
-        self.process.wait().await.expect("it was started").code()
+        in_time(self.process.wait()).await.expect("it was started").code()
     }
 
     /// Adds the product `A-1`, with the id 1.

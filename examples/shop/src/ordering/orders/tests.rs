@@ -56,7 +56,8 @@ impl Rig {
         let clock = Arc::new(FakeClock(Mutex::new(SystemTime::UNIX_EPOCH + DAY * 20_000)));
         let settings = Config::fixed(OrderingSettings::default());
         let inventory = Arc::new(Inventory);
-        let orders = Orders::new(Arc::clone(&database), inventory, settings, Arc::clone(&clock) as _);
+        let orders =
+            Orders::new(Arc::clone(&database), inventory, settings, Arc::clone(&clock) as _);
         let products = Products::new(Arc::clone(&database));
         let category = Categories::new(Arc::clone(&database));
         category.add(NewCategory { name: "all".to_owned() }).await.unwrap();
@@ -91,7 +92,8 @@ impl Rig {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn order(items: &[(&str, i64)]) -> NewOrder {
-    let wanted = |(sku, quantity): &(&str, i64)| Wanted { sku: (*sku).to_owned(), quantity: *quantity };
+    let wanted =
+        |(sku, quantity): &(&str, i64)| Wanted { sku: (*sku).to_owned(), quantity: *quantity };
     NewOrder { items: items.iter().map(wanted).collect() }
 }
 
