@@ -54,11 +54,7 @@ impl Signals {
 
     /// Passes signals on to the application with this lifecycle, those that were kept first.
     pub(crate) fn attach(&self, lifecycle: &Lifecycle) {
-        let mut inbox = lock(&self.inbox);
-        for name in std::mem::take(&mut inbox.kept) {
-            lifecycle.request_shutdown(ShutdownReason::Signal(name));
-        }
-        inbox.lifecycle = Some(lifecycle.clone());
+        attach(&self.inbox, lifecycle);
     }
 }
 
@@ -70,6 +66,14 @@ impl Drop for Signals {
             let _ = thread.join();
         }
     }
+}
+
+fn attach(inbox: &Mutex<Inbox>, lifecycle: &Lifecycle) {
+    let mut inbox = lock(inbox);
+    for name in std::mem::take(&mut inbox.kept) {
+        lifecycle.request_shutdown(ShutdownReason::Signal(name));
+    }
+    inbox.lifecycle = Some(lifecycle.clone());
 }
 
 fn receive(inbox: &Mutex<Inbox>, signal: i32) {
@@ -122,4 +126,33 @@ fn other_name(signal: i32) -> &'static str {
 
 fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
     inbox.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(lifecycle: &Lifecycle) -> u32 {
+        *lifecycle.shutdown_requests().borrow()
+    }
+
+    #[test]
+    fn what_comes_before_there_is_an_application_is_kept_for_it() {
+        let (inbox, lifecycle) = (Mutex::default(), Lifecycle::default());
+        receive(&inbox, SIGINT);
+        receive(&inbox, SIGTERM);
+        attach(&inbox, &lifecycle);
+        assert_eq!(requests(&lifecycle), 2);
+        assert_eq!(lifecycle.shutdown_reason(), Some(&ShutdownReason::Signal("SIGINT")));
+    }
+
+    #[test]
+    fn each_signal_to_stop_is_one_request_and_others_are_none() {
+        let (inbox, lifecycle) = (Mutex::default(), Lifecycle::default());
+        attach(&inbox, &lifecycle);
+        for (signal, expected) in [(SIGHUP, 0), (SIGTERM, 1), (SIGUSR1, 1), (SIGQUIT, 2)] {
+            receive(&inbox, signal);
+            assert_eq!(requests(&lifecycle), expected, "{signal}");
+        }
+    }
 }

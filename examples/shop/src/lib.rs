@@ -1,4 +1,4 @@
-//! A shop that takes orders over HTTP, in three modules on one SQLite file.
+//! A shop that takes orders over HTTP, in three modules on one `SQLite` file.
 //!
 //! * [`infra`] opens the database and brings its tables up to date.
 //! * [`catalog`] keeps categories and products, and how many of each there are.
@@ -25,7 +25,6 @@ pub mod ordering;
 use framework::prelude::*;
 
 /// The application. The order of its modules does not matter: each says what it needs.
-#[must_use]
 pub fn app() -> AppBuilder {
     App::builder("shop").modules((
         infra::Infra,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod budgets;
+mod clean_ups;
 mod determinism;
 mod failures;
 mod makespan;

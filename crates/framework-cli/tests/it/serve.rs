@@ -32,7 +32,12 @@ pub(crate) fn slow_register() -> impl Module {
             say("setting up");
             Ok(())
         });
-        reg.run("run", |_cx| async { Ok(future::pending()) });
+        reg.run("run", |cx| async move {
+            Ok(async move {
+                cx.shutdown().await;
+                Ok(())
+            })
+        });
     })
 }
 
@@ -91,7 +96,6 @@ fn a_signal_before_there_is_an_application_is_kept_for_it() {
     process.go_on();
     let (code, said) = process.ends_within(SOON);
     assert_eq!(code, 0, "{said}");
-    assert!(!said.contains("test is ready"), "{said}");
 }
 
 #[test]

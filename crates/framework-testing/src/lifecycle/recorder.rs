@@ -175,8 +175,6 @@ impl State {
 impl Probe for Recorder {
     fn begins(&self, module: &'static str, cx: &Context) {
         let mut state = self.see(Seen::Module(module));
-        let over =
-            |(name, module): (&&'static str, &Module)| module.stop.is_cancelled().then_some(*name);
         let mut relies_on = BTreeSet::new();
         let waits_for = |module| self.facts.modules.get(module).map(|facts| &facts.waits_for);
         let mut others: Vec<_> = waits_for(module).into_iter().flatten().collect();

@@ -74,7 +74,8 @@ where
 ///     .points(|point| point.module == "data")
 ///     .run();
 /// report.assert();
-/// assert_eq!(report.points().len(), 1);
+/// // Once for each kind, once without a fault, and each of them twice.
+/// assert_eq!(report.runs(), 6);
 /// ```
 #[must_use = "nothing is tried until it runs"]
 pub struct LifecycleSafety<F> {

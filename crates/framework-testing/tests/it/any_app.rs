@@ -153,7 +153,7 @@ fn build(modules: &[Any]) -> AppBuilder {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_application_is_safe(modules in modules(), twice: bool) {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use framework_app::{App, AppBuilder};
-use framework_core::{Context, Intensity, ModuleFn, Registrar, Strategy, Supervision, module_fn};
+use framework_core::{
+    BoxError, Context, Intensity, ModuleFn, Registrar, Strategy, Supervision, module_fn,
+};
 
 pub(crate) struct Pool;
 pub(crate) struct Cache;
@@ -15,12 +17,10 @@ async fn rest(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
-fn until_asked(cx: Context) -> impl Future<Output = Result<(), framework_core::BoxError>> + Send {
-    async move {
-        cx.shutdown().await;
-        rest(5).await;
-        Ok(())
-    }
+async fn until_asked(cx: Context) -> Result<(), BoxError> {
+    cx.shutdown().await;
+    rest(5).await;
+    Ok(())
 }
 
 /// A value that keeps a task, two setups, clean-ups and teardowns.

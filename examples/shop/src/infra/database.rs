@@ -21,9 +21,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A transaction that may write; dropped without a commit, it leaves nothing behind.
 pub type WriteTx = Transaction<'static, Sqlite>;
 
-/// The application's SQLite file.
+/// The application's `SQLite` file.
 ///
-/// SQLite has one writer, so there is one connection for writing, and whoever wants to write waits
+/// `SQLite` has one writer, so there is one connection for writing, and whoever wants to write waits
 /// for it in line: nobody finds the file locked half-way through a transaction. Readers have
 /// connections of their own and never wait for the writer.
 ///
@@ -40,7 +40,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Returns an error if the URL is not that of a SQLite file, or the file cannot be opened.
+    /// Returns an error if the URL is not that of a `SQLite` file, or the file cannot be opened.
     ///
     /// # Examples
     ///
@@ -133,7 +133,7 @@ impl Database {
     }
 }
 
-/// The path in the URL of a SQLite file.
+/// The path in the URL of a `SQLite` file.
 ///
 /// # Errors
 ///

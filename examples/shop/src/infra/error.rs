@@ -9,7 +9,7 @@ use framework::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL is not that of a SQLite file.
+    /// The URL is not that of a `SQLite` file.
     #[error("`{url}` cannot be used: {reason}")]
     Url {
         /// The URL, without a password.

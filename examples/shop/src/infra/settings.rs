@@ -10,7 +10,7 @@ use super::database::sqlite_file;
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseSettings {
-    /// The SQLite file, as `sqlite://` and its path; the folder is made where it is missing.
+    /// The `SQLite` file, as `sqlite://` and its path; the folder is made where it is missing.
     pub url: String,
     /// How many connections read at once, 1 to 1000. All writing goes through one more.
     pub max_connections: u32,

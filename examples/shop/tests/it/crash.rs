@@ -33,7 +33,7 @@ async fn buy(
 /// Ends the shop by `signal` while 16 clients place orders, starts it again, and compares. Gives the
 /// exit code.
 async fn end_during_load(signal: Signal) -> Option<i32> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("there is a place for temporary files");
     let shop = Arc::new(Shop::start(dir.path()).await);
     shop.stock_up(STOCK).await;
 
@@ -71,19 +71,26 @@ async fn compare(shop: &Shop, answers: &HashMap<String, Answer>, unanswered: &[S
         orders += 1;
     }
     assert_eq!(sold, orders, "each order has taken its stock, and nothing else has");
-    let acknowledged = i64::try_from(answers.len()).unwrap();
-    let open = i64::try_from(unanswered.len()).unwrap();
+    let acknowledged = count(answers.len());
+    let open = count(unanswered.len());
     assert!((acknowledged..=acknowledged + open).contains(&orders), "{orders} orders");
 
     // Whoever had no answer asks again, and has one order whatever became of the first attempt.
     let mut ids: Vec<Value> = answers.values().map(|answer| answer.json()["id"].clone()).collect();
     for key in unanswered {
-        ids.push(client.order(Some(key), &one()).await.unwrap().expect(201)["id"].clone());
+        ids.push(
+            client.order(Some(key), &one()).await.expect("the shop answers").expect(201)["id"]
+                .clone(),
+        );
     }
     ids.sort_by_key(Value::as_i64);
     ids.dedup();
     assert_eq!(ids.len(), answers.len() + unanswered.len(), "no two keys share an order");
     assert_eq!(STOCK - shop.stock().await, acknowledged + open);
+}
+
+fn count(len: usize) -> i64 {
+    len.try_into().expect("there are not that many")
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Stdio};
 
-use crate::shop::{command, in_time};
+use crate::shop::{Shop, command, in_time};
 
 /// Runs the shop to its end; its exit code, and what it said.
 async fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
@@ -75,4 +75,14 @@ async fn old_tables_are_refused_where_migrating_is_off() {
     let (code, text) = run(dir.path(), &["--set", "database.migrate=false"]).await;
     assert_eq!(code, Some(70), "{text}");
     assert!(text.contains("the tables of `catalog` are not up to date"), "{text}");
+}
+
+#[tokio::test]
+async fn a_shop_that_answers_is_ready_and_healthy() {
+    let dir = tempfile::tempdir().unwrap();
+    let shop = Shop::start(dir.path()).await;
+    let mut client = shop.client();
+    for path in ["/livez", "/readyz", "/health"] {
+        assert_eq!(client.get(path).await.status, 200, "{path}");
+    }
 }

@@ -23,7 +23,7 @@ fn problem(answer: &Answer, status: u16) -> String {
 }
 
 async fn order(client: &mut Client, items: Value) -> Answer {
-    client.order(None, &items).await.unwrap()
+    client.order(None, &items).await.expect("the shop answers")
 }
 
 #[tokio::test]
