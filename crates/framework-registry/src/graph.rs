@@ -106,11 +106,12 @@ impl Wait {
         std::iter::once(self.reason).chain(self.more.iter().copied())
     }
 
-    /// Every reason, in one line.
+    /// Every reason, in one line; that the other is a foundation only if there is no other.
     #[must_use]
     pub fn why(&self) -> String {
-        let reasons: Vec<_> = self.reasons().map(|reason| reason.to_string()).collect();
-        reasons.join(", ")
+        let own = self.reasons().filter(|reason| *reason != Reason::Foundation);
+        let own: Vec<_> = own.map(|reason| reason.to_string()).collect();
+        if own.is_empty() { Reason::Foundation.to_string() } else { own.join(", ") }
     }
 
     pub(crate) fn add(&mut self, reason: Reason) {

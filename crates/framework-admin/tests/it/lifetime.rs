@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use framework_core::{ShutdownReason, module_fn};
+use framework_core::{EventKind, ModuleState, ShutdownReason, module_fn};
 use tokio::sync::Notify;
 
 use crate::rig::{app, get, settings};
@@ -70,6 +70,14 @@ async fn it_is_up_before_the_others_start_and_answers_until_they_have_stopped() 
     };
     let (ended, ()) = tokio::join!(ready.run(), operator);
     ended.unwrap();
+
+    let events = lifecycle.events();
+    let entered = |module, state| {
+        let kind = EventKind::Module { module, state };
+        events.iter().position(|event| event.kind == kind).unwrap()
+    };
+    assert!(entered("admin", ModuleState::Running) < entered("slow", ModuleState::Starting));
+    assert!(entered("slow", ModuleState::Stopped) < entered("admin", ModuleState::Stopping));
 }
 
 #[tokio::test]

@@ -152,10 +152,16 @@ impl Watch {
 
     fn measure(&self, metrics: &Metrics, health: &Health, took: Duration, recorded: Recorded) {
         let (check, module) = (self.check.name, self.cx.module());
-        let failed = health.status() == HealthStatus::Unhealthy;
+        let failed = health.status() == HealthStatus::Unhealthy && !self.is_early();
         metrics.health().observe(check, module, took, failed);
         metrics.health().set_status(check, module, recorded.status);
         metrics.modules().set_health(module, recorded.module_status);
+    }
+
+    /// Whether what is checked has yet to start: then it is no error that it does not work.
+    fn is_early(&self) -> bool {
+        let lifecycle = self.cx.lifecycle();
+        lifecycle.phase() == Phase::Starting && !lifecycle.is_running(self.cx.module_id())
     }
 
     /// Logs how the check stands, and says whether that is told now.

@@ -92,10 +92,13 @@ struct Running {
 
 impl Running {
     async fn start(checks: Vec<(&'static str, HealthCheck)>) -> Self {
+        Self::within(Environment::detached(), checks).await
+    }
+
+    async fn within(environment: Environment, checks: Vec<(&'static str, HealthCheck)>) -> Self {
         let board = Arc::new(HealthBoard::new());
         let system = SystemSampler::reading(|| Err(std::io::ErrorKind::Unsupported.into()));
         let metrics = Arc::new(Metrics::with_system(&AppIdentity::new("shop"), system));
-        let environment = Environment::detached();
         let mut runner = HealthRunner::new(HealthSettings::default(), Arc::clone(&board))
             .metrics(Arc::clone(&metrics));
         for (module, check) in checks {
@@ -295,4 +298,26 @@ async fn the_report_has_what_operators_rely_on() {
     assert!(humantime::parse_rfc3339(report["timestamp"].as_str().unwrap()).is_ok());
     (report["pid"], report["timestamp"]) = (1.into(), "now".into());
     insta::assert_snapshot!("report", serde_json::to_string_pretty(&report).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_yet_to_start_is_unhealthy_without_an_error() {
+    struct Broken;
+    impl Check for Broken {
+        async fn check(&self, _cx: &Context) -> Health {
+            Health::unhealthy("no pool")
+        }
+    }
+    let environment = Environment::detached();
+    environment.lifecycle.enter(Phase::Starting);
+    let check = HealthCheck::new("database", HealthOptions::critical(), Broken);
+    let running = Running::within(environment, vec![("stock", check)]).await;
+    let line = "framework_health_check_errors_total{check=\"database\",module=\"stock\"}";
+    let errors = |count| running.has(&format!("{line} {count}"));
+    assert!(errors(0));
+    assert_eq!(running.only().status, Some(HealthStatus::Unhealthy));
+    running.environment.lifecycle.enter(Phase::Ready);
+    running.after(1).await;
+    assert!(!errors(0), "from now on it is one");
+    running.stop().await;
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[cfg(all(feature = "admin", feature = "cli", feature = "di"))]
+#[cfg(all(feature = "admin", feature = "cli"))]
+mod drain;
+#[cfg(all(feature = "admin", feature = "cli"))]
 mod layers;
 #[cfg(feature = "di")]
 mod macros;
