@@ -51,7 +51,7 @@ pub trait HttpExt: sealed::Sealed {
 
     /// Serves `router` beside the routes of all other modules. Its state is built once, from what
     /// the application provides, when this module has started: `S` is a struct that derives
-    /// [`Inject`](framework_di::Inject), a tuple or an `Arc` of something provided, or `()`.
+    /// [`Inject`](framework_di::Inject), an `Arc` of something provided, a `Config<T>`, or `()`.
     ///
     /// # Examples
     ///
@@ -75,7 +75,7 @@ pub trait HttpExt: sealed::Sealed {
     ///
     /// let greetings = module_fn("greetings", |reg| {
     ///     reg.inject(|| Greeting("hello"));
-    ///     reg.routes(Router::<GreetingState>::new().route("/", get(greet)));
+    ///     reg.routes::<GreetingState>(Router::new().route("/", get(greet)));
     /// });
     /// # let _ = greetings;
     /// ```

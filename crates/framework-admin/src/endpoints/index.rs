@@ -38,7 +38,7 @@ pub(super) async fn show(State(state): State<AdminState>) -> Response {
         ("version", escape(&app.version)),
         ("profile", escape(&app.profile)),
         ("facts", facts(&state, graph.as_deref())),
-        ("links", LINKS.iter().map(|link| anchor(link)).collect()),
+        ("links", LINKS.iter().map(anchor).collect()),
         ("modules", module_rows(&state, graph.as_deref())),
         ("health", checks(&state)),
         ("graph", graph.as_ref().map(|graph| graph.export(Format::Svg)).unwrap_or_default()),

@@ -6,6 +6,7 @@ mod budgets;
 mod clean_ups;
 mod determinism;
 mod failures;
+mod layers;
 mod makespan;
 mod optional;
 mod order;

@@ -185,3 +185,15 @@ fn a_section_must_be_named_like_a_key() {
     let error = Declarations::default().register(list.remove(0)).unwrap_err();
     assert!(error.message().contains("snake_case"), "{error}");
 }
+
+#[test]
+fn sources_are_read_when_the_application_is_planned_and_not_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("late.toml");
+    let config = ConfigModule::from(Sources::none().file(&file));
+    std::fs::write(&file, "[db]\nurl = \"late\"\n").unwrap();
+    let (reader, view) = reader("data");
+    let (issues, _, _) = plan(config, reader);
+    assert_eq!(issues, [""; 0]);
+    assert!(format!("{:?}", view().get()).contains("late"));
+}

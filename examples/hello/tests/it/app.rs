@@ -10,10 +10,10 @@ fn the_application_is_wired() {
             Metrics
             HealthBoard
             LogLevel
-        admin (foundation) after config (uses `ConfigHandle`, contributes configuration sections) and observability (needs `AppIdentity`, needs `Metrics`, needs `HealthBoard`, needs `LogLevel`, it is a foundation)
+        admin (foundation) after config (uses `ConfigHandle`, contributes configuration sections) and observability (needs `AppIdentity`, needs `Metrics`, needs `HealthBoard`, needs `LogLevel`)
             AdminHandle
         app after config (contributes configuration sections)
-        http-observability after observability (needs `Metrics`, needs `HealthBoard`, it is a foundation)
+        http-observability after observability (needs `Metrics`, needs `HealthBoard`)
             Readiness
             dyn RequestObserver
         greeting

@@ -107,6 +107,7 @@ pub(crate) async fn run(
     for &(module, migrations) in migrations {
         let migrator = migrations.migrator(module);
         if migrate {
+            // `run` takes an `Acquire`, which futures that are `Send` cannot hold (rust-lang/rust#96865).
             let taken = migrator.run_direct(None, &mut *tx, false).await;
             taken.map_err(|source| failed(module, source))?;
         } else {

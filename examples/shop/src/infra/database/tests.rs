@@ -59,14 +59,15 @@ async fn readers_cannot_write() {
 #[tokio::test]
 async fn whoever_does_not_get_a_turn_is_told_that_the_database_is_busy() {
     let dir = tempfile::tempdir().unwrap();
-    let acquire_timeout = Duration::from_millis(20);
-    let settings = DatabaseSettings { acquire_timeout, ..at(dir.path(), "app.db") };
-    let database = Database::open(&settings).await.unwrap();
+    let database = Database::open(&at(dir.path(), "app.db")).await.unwrap();
     let _first = database.write().await.unwrap();
+    // From here on nothing but the clock is waited for.
+    tokio::time::pause();
     let error = database.write().await.unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     let problem = Problem::from(error);
     assert_eq!(problem.status(), 503);
+    tokio::time::resume();
     database.read().await.expect("a reader does not wait for the writer");
 }
 

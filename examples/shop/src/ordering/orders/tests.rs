@@ -4,6 +4,7 @@ use std::{
 };
 
 use framework::core::BoxFuture;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::{
@@ -213,11 +214,13 @@ async fn an_order_that_cannot_be_made_known_is_not_placed_and_can_be_tried_again
     placed(rig.place("k", &[("A", 1)]).await.unwrap());
 }
 
-/// Never gets done.
-struct Stuck;
+/// Tells that it was reached, and never gets done.
+#[derive(Default)]
+struct Stuck(Notify);
 
 impl OrderEvents for Stuck {
     fn placed<'a>(&'a self, _tx: &'a mut WriteTx, _order: &'a Order) -> Recorded<'a> {
+        self.0.notify_one();
         Box::pin(std::future::pending())
     }
 }
@@ -225,9 +228,12 @@ impl OrderEvents for Stuck {
 #[tokio::test]
 async fn an_order_that_is_given_up_half_way_leaves_nothing_behind_and_holds_nobody_up() {
     let mut rig = Rig::new().await;
-    rig.orders = rig.orders.events(Some(Arc::new(Stuck)));
-    let half_way = Duration::from_millis(100);
-    tokio::time::timeout(half_way, rig.place("k", &[("A", 1)])).await.expect_err("it is stuck");
+    let stuck = Arc::new(Stuck::default());
+    rig.orders = rig.orders.events(Some(Arc::clone(&stuck) as _));
+    tokio::select! {
+        _ = rig.place("k", &[("A", 1)]) => panic!("it is stuck"),
+        () = stuck.0.notified() => {}
+    }
     rig.orders = rig.orders.events(None);
     assert_eq!(rig.stock().await, 5);
     placed(rig.place("k", &[("A", 5)]).await.expect("the key is free, and so is the writer"));
