@@ -247,6 +247,10 @@ fn every_code_has_a_page_and_a_place_of_its_own() {
     assert_eq!(ids.len(), codes::CODES.len());
     for code in codes::CODES {
         assert!(code.page.len() > 150, "{} explains nothing", code.id);
-        assert!(code.page.lines().all(|line| line.chars().count() <= 100), "{} is too wide", code.id);
+        assert!(
+            code.page.lines().all(|line| line.chars().count() <= 100),
+            "{} is too wide",
+            code.id
+        );
     }
 }
