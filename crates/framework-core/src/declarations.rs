@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     AnySlot, BoxModule, Construct, Contributed, Contribution, GateView, Group, GroupId, Issue, Key,
-    Lifetime, Order, PanicError, Registrar, Role, Slot, Unclaimed, Unit,
+    Lifetime, Order, PanicError, Registrar, Role, Slot, SlotTable, Unclaimed, Unit,
     contribution::CollectedCell, gate::GateFn, need::AllCell,
 };
 
@@ -311,6 +311,13 @@ impl Declarations {
         std::mem::take(&mut self.modules)
     }
 
+    /// Takes out the cells of the values, for whoever runs the modules. Keys have no positions
+    /// after that.
+    #[must_use]
+    pub fn take_slots(&mut self) -> SlotTable {
+        SlotTable::new(std::mem::take(&mut self.key_index), std::mem::take(&mut self.keys))
+    }
+
     /// The values offered.
     #[must_use]
     pub fn providers(&self) -> &[ProviderRecord] {
@@ -369,7 +376,7 @@ impl Declarations {
     {
         let id = *self.key_index.entry(key).or_insert_with(|| {
             self.keys.push((key, Arc::new(Slot::<T>::new(key))));
-            KeyId(u32::try_from(self.keys.len() - 1).expect("fewer than 2^32 keys"))
+            KeyId::at(self.keys.len() - 1)
         });
         let slot = Arc::clone(&self.keys[id.index()].1).into_any();
         (id, slot.downcast().expect("slots are keyed by their type"))
@@ -505,6 +512,10 @@ impl ModuleId {
 }
 
 impl KeyId {
+    pub(crate) fn at(index: usize) -> Self {
+        Self(u32::try_from(index).expect("fewer than 2^32 keys"))
+    }
+
     /// The position as an index.
     #[must_use]
     pub fn index(self) -> usize {

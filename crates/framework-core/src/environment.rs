@@ -1,6 +1,13 @@
-use std::{any::Any, collections::HashMap, fmt, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+};
 
-use crate::{AnySlot, BoxError, BoxFuture, Clock, Key, Lifecycle, ModuleId, Slot, SystemClock};
+use crate::{
+    AnySlot, BoxError, BoxFuture, Clock, Key, KeyId, Lifecycle, ModuleId, Slot, SystemClock,
+};
 
 /// Runs tasks on behalf of modules, so that each task has an owner that ends it.
 pub trait Spawn: Send + Sync + fmt::Debug + 'static {
@@ -48,7 +55,8 @@ impl Spawn for Nobody {
 /// ask for. Everyone else declares a [`Need`](crate::Need), which is checked before anything starts.
 #[derive(Default)]
 pub struct SlotTable {
-    slots: HashMap<Key, Arc<dyn AnySlot>>,
+    index: HashMap<Key, KeyId>,
+    slots: Vec<(Key, Arc<dyn AnySlot>)>,
 }
 
 impl SlotTable {
@@ -61,27 +69,28 @@ impl SlotTable {
     /// The singleton of type `T` called `name`, if there is one and its module has started.
     #[must_use]
     pub fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
-        let key = self.slots.keys().find(|key| {
-            key.value_type() == std::any::TypeId::of::<T>() && key.name() == Some(name)
-        })?;
+        let wanted = |key: &Key| key.value_type() == TypeId::of::<T>() && key.name() == Some(name);
+        let (key, _) = self.slots.iter().find(|(key, _)| wanted(key))?;
         self.find(*key)
     }
 
     /// The slot of a key, for layers.
     #[must_use]
     pub fn slot<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Option<&Slot<T>> {
-        let slot: &(dyn Any + Send + Sync) = self.slots.get(&key)?.as_any();
+        let slot: &(dyn Any + Send + Sync) = self.slots[self.index.get(&key)?.index()].1.as_any();
         slot.downcast_ref()
     }
 
-    /// Adds a value that no module provides, unless one does. For whoever makes a plan.
+    /// Puts in a value that no module provides. For whoever makes a plan.
     pub fn add<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
         let key = Key::of::<T>();
-        self.slots.entry(key).or_insert_with(|| {
-            let slot = Slot::new(key);
-            slot.set(value);
-            Arc::new(slot)
-        });
+        if let Some(slot) = self.slot(key) {
+            return slot.set(value);
+        }
+        let slot = Slot::new(key);
+        slot.set(value);
+        self.index.insert(key, KeyId::at(self.slots.len()));
+        self.slots.push((key, Arc::new(slot)));
     }
 
     fn find<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Option<Arc<T>> {
@@ -89,9 +98,10 @@ impl SlotTable {
     }
 }
 
-impl FromIterator<Arc<dyn AnySlot>> for SlotTable {
-    fn from_iter<I: IntoIterator<Item = Arc<dyn AnySlot>>>(slots: I) -> Self {
-        Self { slots: slots.into_iter().map(|slot| (slot.key(), slot)).collect() }
+impl SlotTable {
+    /// Takes over what the declarations know of keys.
+    pub(crate) fn new(index: HashMap<Key, KeyId>, slots: Vec<(Key, Arc<dyn AnySlot>)>) -> Self {
+        Self { index, slots }
     }
 }
 

@@ -1,7 +1,7 @@
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use framework_core::{
-    BoxModule, Declarations, Issue, KindRecord, ModuleId, ModuleRecord, Observe, Order, Role,
+    BoxModule, Declarations, Issue, Key, KindRecord, ModuleId, ModuleRecord, Observe, Order, Role,
     SlotTable, Unclaimed,
 };
 
@@ -123,8 +123,9 @@ impl Plan {
         made: &Made,
         observers: Vec<Observe>,
     ) -> Self {
-        let slots = declarations.providers().iter().filter(|p| p.role != Role::Member);
-        let mut slots: SlotTable = slots.map(|provider| Arc::clone(&provider.slot)).collect();
+        let graph_key = Key::of::<Graph>();
+        let has_graph = declarations.providers().iter().any(|given| given.key == graph_key);
+        let mut slots = declarations.take_slots();
         let mut rank = vec![0; made.order.len()];
         made.order.iter().enumerate().for_each(|(at, &provider)| rank[provider] = at);
 
@@ -139,10 +140,13 @@ impl Plan {
             let waits_for = node.waits_for.iter().map(wait).collect();
             Some(PlannedModule { record, waits_for, deferred })
         };
-        let modules = nodes.iter().zip(start).filter_map(take).collect();
+        let mut modules = Vec::with_capacity(nodes.len());
+        modules.extend(nodes.iter().zip(start).filter_map(take));
         // For those who show the application to people.
         let graph = Arc::new(Graph { modules: nodes });
-        slots.add(Arc::clone(&graph));
+        if !has_graph {
+            slots.add(Arc::clone(&graph));
+        }
         Self { graph, modules, slots: Arc::new(slots), observers }
     }
 
@@ -206,8 +210,9 @@ fn register(
 
 fn names(declarations: &Declarations) -> Vec<Issue> {
     let mut issues = Vec::new();
-    let mut first: std::collections::HashMap<&str, ModuleId> = std::collections::HashMap::new();
-    for module in declarations.modules() {
+    let modules = declarations.modules();
+    let mut first: HashMap<&str, ModuleId> = HashMap::with_capacity(modules.len());
+    for module in modules {
         if !is_kebab_case(module.name) {
             issues.push(
                 Issue::new(
