@@ -4,6 +4,7 @@
 
 mod app;
 mod client;
+mod life;
 mod process;
 mod serve;
 mod verbs;
