@@ -39,6 +39,7 @@ pub fn router(state: AdminState, who: Guard) -> StackService<Router> {
         .route("/metrics", get(metrics::render))
         .route("/debug", get(process::show))
         .route("/debug/config", get(config::show))
+        .route("/debug/config/history", get(config::history))
         .route("/debug/graph", get(graph::show))
         .route("/debug/health-report", get(health::report))
         .route("/debug/log-level", get(log_level::show).put(log_level::change))

@@ -27,6 +27,10 @@ impl Settings for AdminSettings {
             faults.add("addr", "must be an address and a port, like \"127.0.0.1:9090\"");
         }
     }
+
+    fn restart_keys() -> &'static [&'static str] {
+        &["*"]
+    }
 }
 
 impl AdminSettings {

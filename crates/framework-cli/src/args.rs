@@ -103,6 +103,35 @@ pub(crate) enum ConfigVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Prints the value of one key
+    Get {
+        /// The key, as in `http.addr`
+        key: String,
+        #[command(flatten)]
+        sources: SourceArgs,
+    },
+    /// Tells where the value of one key comes from, what it takes the place of, who reads it, and
+    /// whether it can change while the application runs
+    Explain {
+        /// The key, as in `http.addr`
+        key: String,
+        #[command(flatten)]
+        sources: SourceArgs,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes a value into a configuration file, if the application would start with it
+    Set {
+        /// The key and its value, as in `http.addr=0.0.0.0:80`
+        #[arg(value_name = "KEY=VALUE")]
+        assignment: String,
+        /// The TOML file to write; without it, the one of those read that counts most
+        #[arg(long)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        sources: SourceArgs,
+    },
     /// Prints a JSON Schema of the configuration, for editors
     Schema,
     /// Prints every key with its meaning and its default

@@ -57,8 +57,34 @@ What was asked for could not be written to standard output: most often the disk 
 output was sent. Nothing is wrong with the application. The process ends with exit code 71.",
 };
 
+/// A key of the configuration that there is not.
+pub static NO_KEY: ErrorCode = ErrorCode {
+    id: "E0805",
+    title: "the configuration has no such key",
+    page: "\
+A key was asked for that no module of the application reads. Keys are written from the section on,
+with points between the levels: `http.addr`.
+
+What to do
+  `APP config show` prints every key with its value, `APP config reference` what each means.",
+};
+
+/// A configuration file that cannot be changed.
+pub static NOT_CHANGED: ErrorCode = ErrorCode {
+    id: "E0806",
+    title: "the configuration file cannot be changed",
+    page: "\
+A value was to be written into a configuration file, and the file is what it was: its directory
+cannot be written to, it is not TOML, or something stands in the place of a table that the key lies
+in. Only TOML files are written, because only there the comments can be kept.
+
+What to do
+  Name another file with `--file`, or change this one by hand.",
+};
+
 /// Every code of this crate, in order.
-pub static CODES: &[&ErrorCode] = &[&OWN_CONFIGURATION, &LOG, &SYSTEM, &OUTPUT];
+pub static CODES: &[&ErrorCode] =
+    &[&OWN_CONFIGURATION, &LOG, &SYSTEM, &OUTPUT, &NO_KEY, &NOT_CHANGED];
 
 /// Every code that the application can report, in order.
 pub(crate) fn known(app: &AppBuilder) -> Vec<&'static ErrorCode> {

@@ -34,15 +34,13 @@ impl Configured {
         let loaded = sources.load();
         let read = loaded.as_ref().ok();
         let settings = read.and_then(|loaded| section::<AppSettings>(loaded, "app"));
-        let AppSettings { name, version, profile } = settings.unwrap_or_default();
+        let AppSettings { name, version, .. } = settings.unwrap_or_default();
         let identity = AppIdentity {
             name: name.unwrap_or_else(|| app.name().to_owned()),
             version: version
                 .or_else(|| app.stated_version().map(str::to_owned))
                 .unwrap_or_default(),
-            profile: profile
-                .or_else(|| read.map(|loaded| loaded.profile().to_owned()))
-                .unwrap_or_default(),
+            profile: read.map(|loaded| loaded.profile().to_owned()).unwrap_or_default(),
         };
         let telemetry = read.and_then(|loaded| section(loaded, "telemetry"));
         Ok(Self { app, module: ConfigModule::new(loaded), identity, telemetry })

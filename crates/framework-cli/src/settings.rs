@@ -12,12 +12,16 @@ pub struct AppSettings {
     pub name: Option<String>,
     /// The version in logs and metrics. Absent: the one in the program.
     pub version: Option<String>,
-    /// The name of the profile in logs and metrics. Absent: the profile that was chosen, with
-    /// `--profile` or the variable `…_PROFILE`. It chooses none.
+    /// The profile, and with it the file `config/NAME.*`, if neither `--profile` nor the variable
+    /// `…_PROFILE` names one. Absent: `local`.
     pub profile: Option<String>,
 }
 
-impl Settings for AppSettings {}
+impl Settings for AppSettings {
+    fn restart_keys() -> &'static [&'static str] {
+        &["*"]
+    }
+}
 
 /// How the application stops: section `shutdown`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +68,10 @@ impl Settings for ShutdownSettings {
             let fault = faults.add("lame_duck", "must be shorter than `shutdown.timeout`");
             fault.with("timeout");
         }
+    }
+
+    fn restart_keys() -> &'static [&'static str] {
+        &["*"]
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use framework_config::{ConfigHandle, ReloadTrigger};
 use framework_core::{Lifecycle, ShutdownReason};
 use signal_hook::{
     consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
@@ -29,6 +30,8 @@ pub(crate) struct Signals {
 #[derive(Debug, Default)]
 struct Inbox {
     lifecycle: Option<Lifecycle>,
+    config: Option<ConfigHandle>,
+    hangup: bool,
     kept: Vec<&'static str>,
     stops: usize,
 }
@@ -52,9 +55,10 @@ impl Signals {
         Ok(Self { inbox, handle, thread: Some(thread) })
     }
 
-    /// Passes signals on to the application with this lifecycle, those that were kept first.
-    pub(crate) fn attach(&self, lifecycle: &Lifecycle) {
-        attach(&self.inbox, lifecycle);
+    /// Passes signals on to the application with this lifecycle and this configuration, those that
+    /// were kept first.
+    pub(crate) fn attach(&self, lifecycle: &Lifecycle, config: &ConfigHandle) {
+        attach(&self.inbox, lifecycle, config);
     }
 }
 
@@ -68,19 +72,32 @@ impl Drop for Signals {
     }
 }
 
-fn attach(inbox: &Mutex<Inbox>, lifecycle: &Lifecycle) {
+fn attach(inbox: &Mutex<Inbox>, lifecycle: &Lifecycle, config: &ConfigHandle) {
     let mut inbox = lock(inbox);
     for name in std::mem::take(&mut inbox.kept) {
         lifecycle.request_shutdown(ShutdownReason::Signal(name));
     }
+    if std::mem::take(&mut inbox.hangup) {
+        config.request_reload(ReloadTrigger::Signal);
+    }
     inbox.lifecycle = Some(lifecycle.clone());
+    inbox.config = Some(config.clone());
 }
 
 fn receive(inbox: &Mutex<Inbox>, signal: i32) {
     match stop_name(signal) {
         Some(name) => stop(inbox, signal, name),
+        None if signal == SIGHUP => hangup(inbox),
         // Their defaults would end the process.
         None => tracing::info!(signal = other_name(signal), "the signal has no effect"),
+    }
+}
+
+fn hangup(inbox: &Mutex<Inbox>) {
+    let mut inbox = lock(inbox);
+    match &inbox.config {
+        Some(config) => config.request_reload(ReloadTrigger::Signal),
+        None => inbox.hangup = true,
     }
 }
 
@@ -117,7 +134,6 @@ fn stop_name(signal: i32) -> Option<&'static str> {
 
 fn other_name(signal: i32) -> &'static str {
     match signal {
-        SIGHUP => "SIGHUP",
         SIGUSR1 => "SIGUSR1",
         SIGUSR2 => "SIGUSR2",
         _ => "unknown",
@@ -130,7 +146,15 @@ fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use framework_config::{LiveConfig, Sources};
+
     use super::*;
+
+    fn config() -> ConfigHandle {
+        LiveConfig::new(Sources::none()).load().unwrap()
+    }
 
     fn requests(lifecycle: &Lifecycle) -> u32 {
         *lifecycle.shutdown_requests().borrow()
@@ -141,7 +165,7 @@ mod tests {
         let (inbox, lifecycle) = (Mutex::default(), Lifecycle::default());
         receive(&inbox, SIGINT);
         receive(&inbox, SIGTERM);
-        attach(&inbox, &lifecycle);
+        attach(&inbox, &lifecycle, &config());
         assert_eq!(requests(&lifecycle), 2);
         assert_eq!(lifecycle.shutdown_reason(), Some(&ShutdownReason::Signal("SIGINT")));
     }
@@ -149,10 +173,31 @@ mod tests {
     #[test]
     fn each_signal_to_stop_is_one_request_and_others_are_none() {
         let (inbox, lifecycle) = (Mutex::default(), Lifecycle::default());
-        attach(&inbox, &lifecycle);
+        attach(&inbox, &lifecycle, &config());
         for (signal, expected) in [(SIGHUP, 0), (SIGTERM, 1), (SIGUSR1, 1), (SIGQUIT, 2)] {
             receive(&inbox, signal);
             assert_eq!(requests(&lifecycle), expected, "{signal}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hangup_reloads_the_configuration_also_if_it_came_before_there_was_one() {
+        let (inbox, config) = (Mutex::default(), config());
+        let reloads = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&reloads);
+        config.observe(move |record| {
+            assert_eq!(record.trigger, ReloadTrigger::Signal);
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        });
+        let second = Duration::from_secs(1);
+        receive(&inbox, SIGHUP);
+        attach(&inbox, &Lifecycle::default(), &config);
+        for expected in [1, 2] {
+            let running = tokio::time::timeout(second, config.run_reloads(None)).await;
+            assert!(running.is_err(), "it never ends by itself");
+            assert_eq!(reloads.load(std::sync::atomic::Ordering::SeqCst), expected);
+            receive(&inbox, SIGHUP);
+            receive(&inbox, SIGHUP);
         }
     }
 }

@@ -5,7 +5,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::snapshot::{Snapshot, Store};
+use framework_core::BoxError;
+
+use crate::{
+    reload::{Owners, Prepared, ReloadOwner},
+    section::AnySettings,
+    snapshot::{ConfigSnapshot, Snapshot},
+    store::Store,
+    watch::Changes,
+};
 
 /// A module's view of its section: cheap to clone, and always of the configuration in force.
 ///
@@ -99,11 +107,105 @@ impl<T: Send + Sync + 'static> Config<T> {
             Source::Section(view) => view.read(),
         }
     }
+
+    /// The section as it was in force when `snapshot` was taken.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the snapshot is of another application's configuration.
+    #[must_use]
+    #[track_caller]
+    pub fn in_snapshot(&self, snapshot: &ConfigSnapshot) -> Arc<T> {
+        let value = match &self.source {
+            Source::Fixed(value) => Some(Arc::clone(value)),
+            Source::Section(view) => view.read_in(snapshot.inner()),
+        };
+        match value {
+            Some(value) => value,
+            None => panic!("`{self:?}` was read in the snapshot of another application"),
+        }
+    }
+
+    /// Follows the changes of this section, from the one in force now.
+    ///
+    /// Reading [`get`](Self::get) each time is simpler, and enough for most settings; this is for
+    /// what has to be told, such as a timer with another interval.
+    ///
+    /// # Panics
+    ///
+    /// Panics where [`get`](Self::get) does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use framework_config::Config;
+    /// # async fn until(config: Config<Duration>, shutdown: impl Future<Output = ()>) {
+    /// let mut changes = config.watch();
+    /// tokio::pin!(shutdown);
+    /// loop {
+    ///     tokio::select! {
+    ///         () = &mut shutdown => break,
+    ///         changed = changes.next() => println!("{:?} -> {:?}", changed.old, changed.new),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn watch(&self) -> Changes<T> {
+        // Subscribed before it is read: a change in between is seen.
+        let generations = self.store().map(|store| store.generations());
+        Changes::new(self.clone(), self.get(), generations)
+    }
+
+    /// Has `prepare` asked before this section changes, as the owner called `name`; it gets the
+    /// section as it is and as it would be.
+    ///
+    /// An error is a veto: no section changes. Else what it returns is committed as soon as the
+    /// change is in force, or dropped if another owner refuses. Owners are asked one after the
+    /// other in the order in which they came, each for at most 5 s and all for at most 15 s. The
+    /// owner is asked until the value returned here is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics where [`get`](Self::get) does.
+    #[track_caller]
+    pub fn on_reload<F, Fut>(&self, name: impl Into<String>, prepare: F) -> ReloadOwner
+    where
+        F: Fn(Arc<T>, Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Prepared, BoxError>> + Send + 'static,
+    {
+        let Source::Section(view) = &self.source else { return ReloadOwner::of_nothing() };
+        let _ = self.get();
+        let (Some(store), Some(index)) = (self.store(), view.index.get()) else {
+            return ReloadOwner::of_nothing();
+        };
+        let ask = move |old: Arc<AnySettings>, new: Arc<AnySettings>| {
+            let (old, new) = (old.downcast::<T>(), new.downcast::<T>());
+            let (old, new) = (old.ok(), new.ok());
+            let (old, new) = old.zip(new).expect("a section keeps its type");
+            Box::pin(prepare(old, new)) as _
+        };
+        Owners::add(store, name.into(), *index, Box::new(ask))
+    }
+
+    /// `None` for a section that never changes.
+    fn store(&self) -> Option<&Arc<Store>> {
+        match &self.source {
+            Source::Fixed(_) => None,
+            Source::Section(view) => view.link.store.get(),
+        }
+    }
 }
 
 impl<T: Send + Sync + 'static> View<T> {
     fn read(&self) -> Option<Arc<T>> {
         let snapshot = self.link.store.get()?.load()?;
+        self.read_in(&snapshot)
+    }
+
+    fn read_in(&self, snapshot: &Snapshot) -> Option<Arc<T>> {
         let index = match self.index.get() {
             Some(index) => *index,
             None => {
@@ -114,7 +216,7 @@ impl<T: Send + Sync + 'static> View<T> {
                 *self.index.get_or_init(|| index)
             }
         };
-        let value: Arc<_> = Arc::clone(Snapshot::value(&snapshot, index)?);
+        let value: Arc<_> = Arc::clone(snapshot.value(index)?);
         value.downcast().ok()
     }
 }

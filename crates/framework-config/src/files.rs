@@ -11,13 +11,18 @@ use crate::{
 };
 
 /// The most that a file may hold, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 const EXTENSIONS: [&str; 4] = ["toml", "yaml", "yml", "json"];
 
+/// Where the file `name` of `directory` may be.
+pub(crate) fn named(directory: &Path, name: &str) -> [PathBuf; 4] {
+    EXTENSIONS.map(|extension| directory.join(format!("{name}.{extension}")))
+}
+
 /// Reads the file `name` of `directory`, in whatever format it is there; `None` if it is not.
 pub(crate) fn read_named(directory: &Path, name: &str) -> Result<Option<(String, Node)>, Fault> {
-    let paths = EXTENSIONS.map(|extension| directory.join(format!("{name}.{extension}")));
+    let paths = named(directory, name);
     let found: Vec<&PathBuf> = paths.iter().filter(|path| path.exists()).collect();
     match found[..] {
         [] => Ok(None),

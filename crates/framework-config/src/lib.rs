@@ -77,16 +77,21 @@ mod bind;
 mod byte_size;
 mod codes;
 mod config;
+mod config_file;
+mod config_settings;
 mod de;
 pub mod duration;
 mod environment;
 mod error;
 mod fault;
+mod file_watch;
 mod files;
+mod handle;
 #[cfg(feature = "di")]
 mod inject;
 mod key_path;
 mod layers;
+mod live;
 mod loaded;
 mod module;
 mod nearest;
@@ -94,6 +99,7 @@ mod node;
 mod origin;
 mod parse;
 mod reference;
+mod reload;
 mod report;
 mod schema;
 mod secret;
@@ -101,20 +107,31 @@ mod section;
 mod settings;
 mod snapshot;
 mod sources;
+mod store;
+mod watch;
 
 pub use self::{
     byte_size::{ByteSize, ByteSizeError},
     codes::CODES,
     config::Config,
+    config_file::{ConfigFile, ConfigFileError},
+    config_settings::ConfigSettings,
     error::ConfigError,
     fault::{Fault, Faults},
+    handle::ConfigHandle,
+    live::LiveConfig,
     loaded::Loaded,
     module::{ConfigExt, ConfigModule},
     origin::Origin,
-    report::{ConfigEntry, ConfigReport},
+    reload::{
+        ConfigChange, Prepared, ReloadClass, ReloadError, ReloadOutcome, ReloadOwner, ReloadRecord,
+        ReloadTrigger,
+    },
+    report::{ConfigEntry, ConfigReport, Explanation, Overridden},
     secret::Secret,
     section::Section,
     settings::Settings,
-    snapshot::ConfigHandle,
+    snapshot::ConfigSnapshot,
     sources::Sources,
+    watch::{Changed, Changes},
 };

@@ -41,19 +41,28 @@ pub struct Loaded {
     profile: String,
     files: Vec<String>,
     tree: Node,
+    // What each source said, weakest first; references are not followed.
+    layers: Vec<Node>,
 }
 
 /// The sections of an application, bound to one configuration.
 pub(crate) struct Binding {
     /// By section, in the order that was given; worth nothing if there are faults.
     pub(crate) values: Vec<Arc<AnySettings>>,
+    /// What the sources said about each section.
+    pub(crate) nodes: Vec<Node>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) report: ConfigReport,
 }
 
 impl Loaded {
     pub(crate) fn new(sources: Sources, profile: String, files: Vec<String>, tree: Node) -> Self {
-        Self { sources, profile, files, tree }
+        Self { sources, profile, files, tree, layers: Vec::new() }
+    }
+
+    /// Keeps what each source said, weakest first, to tell what was overridden.
+    pub(crate) fn made_of(self, layers: Vec<Node>) -> Self {
+        Self { layers, ..self }
     }
 
     /// The profile that was chosen.
@@ -90,16 +99,19 @@ impl Loaded {
     /// Binds all sections of an application, and finds everything that is wrong with any of them
     /// or belongs to none. `generation` counts the configurations of the application.
     pub(crate) fn bind(&self, sections: &[&Section], generation: u64) -> Binding {
-        let (mut values, mut faults) = (Vec::new(), self.unclaimed(sections));
+        let (mut values, mut nodes, mut faults) =
+            (Vec::new(), Vec::new(), self.unclaimed(sections));
         let mut report = ConfigReport::new(self, generation);
         for section in sections {
             let node = self.node(section.name());
             let bound = section.bind(&node);
-            report.add(section, &node, bound.value.as_deref());
+            let layers = self.layers.iter().filter_map(|layer| layer.table()?.get(section.name()));
+            report.add(section, &node, &layers.collect::<Vec<_>>(), bound.value.as_deref());
             faults.extend(bound.faults);
             values.extend(bound.value);
+            nodes.push(node);
         }
-        Binding { values, faults, report }
+        Binding { values, nodes, faults, report }
     }
 
     /// The sections that no module claims.

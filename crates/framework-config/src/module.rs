@@ -1,17 +1,22 @@
 use std::{any::TypeId, panic::Location, sync::Arc};
 
-use framework_core::{Contributed, Contribution, GateView, Issue, Module, Order, Registrar};
+use framework_core::{
+    BoxError, Context, Contributed, Contribution, GateView, Issue, Module, Order, Phase, Registrar,
+};
 
 use crate::{
     codes,
     config::{Config, Link},
+    config_settings::ConfigSettings,
     error::ConfigError,
+    handle::ConfigHandle,
     loaded::Loaded,
-    report::ConfigReport,
+    reload::{Prepared, serve},
     section::Section,
     settings::Settings,
-    snapshot::{ConfigHandle, Snapshot, Store},
+    snapshot::Snapshot,
     sources::Sources,
+    store::{Basis, Store},
 };
 
 /// Adds configuration to [`Registrar`].
@@ -50,6 +55,42 @@ pub trait ConfigExt: sealed::Sealed {
     /// ```
     #[track_caller]
     fn config<T: Settings>(&mut self, name: &'static str) -> Config<T>;
+
+    /// Has `prepare` asked before the section behind `config` changes while the application runs,
+    /// from when this module has started until it stops: see [`Config::on_reload`]. The owner's
+    /// name is the module's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use framework_config::{ConfigExt, Prepared, Settings};
+    /// use framework_core::{Module, Registrar};
+    /// # use schemars::JsonSchema;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize, JsonSchema)]
+    /// # struct CatalogSettings { page_size: u32 }
+    /// # impl Settings for CatalogSettings {}
+    /// # struct Catalog;
+    /// # impl Module for Catalog {
+    /// # fn name(&self) -> &'static str { "catalog" }
+    ///
+    /// fn register(self, reg: &mut Registrar<'_>) {
+    ///     let settings = reg.config::<CatalogSettings>("catalog");
+    ///     reg.on_reload(&settings, |_cx, old, new| async move {
+    ///         if new.page_size > 2 * old.page_size {
+    ///             return Err("the pages must not grow so fast".into());
+    ///         }
+    ///         Ok(Prepared::nothing())
+    ///     });
+    /// }
+    /// # }
+    /// ```
+    #[track_caller]
+    fn on_reload<T, F, Fut>(&mut self, config: &Config<T>, prepare: F)
+    where
+        T: Send + Sync + 'static,
+        F: Fn(Context, Arc<T>, Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Prepared, BoxError>> + Send + 'static;
 }
 
 /// Gives every module its section of one configuration.
@@ -77,6 +118,17 @@ pub struct ConfigModule {
 enum Given {
     Loaded(Box<Result<Loaded, ConfigError>>),
     Sources(Box<Sources>),
+}
+
+impl Given {
+    fn may_change(&self) -> bool {
+        match self {
+            Self::Loaded(loaded) => {
+                loaded.as_ref().as_ref().is_ok_and(|it| it.sources().may_change())
+            }
+            Self::Sources(sources) => sources.may_change(),
+        }
+    }
 }
 
 /// The application's one [`Link`], for all modules that register in it.
@@ -122,10 +174,14 @@ impl Module for ConfigModule {
     fn register(self, reg: &mut Registrar<'_>) {
         reg.provide_value(Arc::new(self.handle()));
         reg.shared::<Shared>().0.connect(Arc::clone(&self.store));
+        let (handle, settings) = (self.handle(), reg.config::<ConfigSettings>("config"));
+        if self.given.may_change() {
+            reg.run("reload", move |cx| async move { Ok(reload(handle, settings, cx)) });
+        }
         let sections = reg.collect::<Section>();
         let readers = reg.collect::<Reader>();
         reg.gate("readers of the configuration", {
-            let sections = sections.clone();
+            let (sections, readers) = (sections.clone(), readers.clone());
             move |view: &GateView<'_>| {
                 let sections = view.collected(&sections);
                 let readers = view.collected(&readers).iter();
@@ -139,7 +195,7 @@ impl Module for ConfigModule {
                 Given::Sources(sources) => sources.load(),
             };
             match &loaded {
-                Ok(loaded) => bind(loaded, contributed, &self.store),
+                Ok(loaded) => bind(loaded, contributed, view.collected(&readers), &self.store),
                 Err(error) => {
                     describe(contributed, &self.store);
                     vec![error.to_issue()]
@@ -149,24 +205,73 @@ impl Module for ConfigModule {
     }
 }
 
+/// Runs reloads from when the application is ready until it stops: while modules start, what they
+/// read must not change under their hands.
+async fn reload(
+    handle: ConfigHandle,
+    settings: Config<ConfigSettings>,
+    cx: Context,
+) -> Result<(), BoxError> {
+    let reloads = async {
+        cx.lifecycle().reached(Phase::Ready).await;
+        let settings = settings.get();
+        let look = settings.watch.then_some(settings.poll_interval);
+        serve(handle, look, || cx.lifecycle().phase() == Phase::Ready).await;
+    };
+    tokio::select! {
+        () = cx.shutdown() => {}
+        () = reloads => {}
+    }
+    Ok(())
+}
+
 /// Binds every section and puts the result into force if nothing is wrong.
-fn bind(loaded: &Loaded, contributed: &[Contributed<Section>], store: &Store) -> Vec<Issue> {
+fn bind(
+    loaded: &Loaded,
+    contributed: &[Contributed<Section>],
+    takers: &[Contributed<Reader>],
+    store: &Store,
+) -> Vec<Issue> {
     let (claims, mut issues) = claims(contributed);
-    let sections: Vec<_> = claims.iter().map(|claim| claim.item()).collect();
-    let binding = loaded.bind(&sections, store.next_generation());
-    issues.extend(ConfigError::of(binding.faults).map(|error| error.to_issue()));
-    let names = sections.iter().map(|section| section.name().to_owned()).collect();
-    let values = if issues.is_empty() { binding.values } else { Vec::new() };
-    store.commit(Snapshot::new(names, values, Arc::new(binding.report)));
+    let known = |claim: &&Contributed<Section>| {
+        let section = claim.item().clone();
+        section.read_by(readers(claim.item(), contributed, takers))
+    };
+    let sections = claims.iter().map(known).collect();
+    let basis = Basis { sources: loaded.sources().clone(), sections };
+    let (snapshot, faults) = Snapshot::bind(loaded, &basis.sections(), store.next_generation());
+    issues.extend(ConfigError::of(faults).map(|error| error.to_issue()));
+    if issues.is_empty() {
+        store.commit(snapshot);
+        store.settle(basis);
+    } else {
+        store.commit(snapshot.without_values());
+    }
     issues
+}
+
+/// The modules that read `section`, those that claim it first.
+fn readers(
+    section: &Section,
+    claims: &[Contributed<Section>],
+    takers: &[Contributed<Reader>],
+) -> Vec<String> {
+    let claims = claims.iter().filter(|claim| claim.item().name() == section.name());
+    let takers = takers.iter().filter(|taker| taker.item().type_id == section.read_as());
+    let mut names = Vec::<String>::new();
+    for name in claims.map(Contributed::module).chain(takers.map(Contributed::module)) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 /// Makes a report of what may be configured, where nothing is known of what is.
 fn describe(contributed: &[Contributed<Section>], store: &Store) {
     let (claims, _) = claims(contributed);
     let sections: Vec<_> = claims.iter().map(|claim| claim.item()).collect();
-    let report = ConfigReport::without_values(&sections);
-    store.commit(Snapshot::new(Arc::default(), Vec::new(), Arc::new(report)));
+    store.commit(Snapshot::describe(&sections));
 }
 
 /// The first claim on each section, by name, and an issue for each claim with another type.
@@ -263,6 +368,26 @@ impl ConfigExt for Registrar<'_> {
         );
         self.contribute(Section::of::<T>(name.to_owned()));
         Config::of_section(name, Arc::clone(&self.shared::<Shared>().0))
+    }
+
+    #[track_caller]
+    fn on_reload<T, F, Fut>(&mut self, config: &Config<T>, prepare: F)
+    where
+        T: Send + Sync + 'static,
+        F: Fn(Context, Arc<T>, Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Prepared, BoxError>> + Send + 'static,
+    {
+        let config = config.clone();
+        self.setup("own-configuration", move |cx| async move {
+            let own = cx.clone();
+            let ask = move |old, new| prepare(own.clone(), old, new);
+            let owner = config.on_reload(cx.module(), ask);
+            cx.defer("disown-configuration", move || async move {
+                drop(owner);
+                Ok(())
+            });
+            Ok(())
+        });
     }
 }
 

@@ -128,6 +128,15 @@ impl Node {
             }
     }
 
+    /// The text of every reference at or below this node.
+    pub(crate) fn references(&self) -> Vec<&str> {
+        match &self.content {
+            Content::List(items) => items.iter().flat_map(Self::references).collect(),
+            Content::Table(table) => table.values().flat_map(Self::references).collect(),
+            _ => self.reference.as_deref().into_iter().collect(),
+        }
+    }
+
     /// Whether nothing but variables that every program sees sets anything at or below this node.
     pub(crate) fn is_conventional(&self) -> bool {
         match &self.content {

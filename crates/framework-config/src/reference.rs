@@ -50,6 +50,11 @@ pub(crate) fn resolve_all(node: &mut Node, variables: &BTreeMap<String, String>)
     }
 }
 
+/// The files that `text` refers to.
+pub(crate) fn files(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${file:").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
 fn resolve(text: &str, variables: &BTreeMap<String, String>) -> Result<Resolved, Unresolved> {
     let mut resolved = Resolved { text: Zeroizing::default(), followed: false };
     let mut rest = text;

@@ -1,19 +1,26 @@
+mod explain;
 mod reference;
 mod schema;
 mod show;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
+pub use self::explain::{Explanation, Overridden};
+pub(crate) use self::show::toml;
 use crate::{
     bind,
     key_path::KeyPath,
     loaded::Loaded,
     node::{Content, Node},
     origin::Origin,
-    schema::{Leaf, SectionSchema},
     secret::REDACTED,
-    section::{AnySettings, Generate, Section},
+    section::{About, AnySettings, Generate, Section},
 };
+
+/// Where an FNV-1a hash begins.
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// What a configuration amounts to: each value with its origin, secrets redacted, and what may be
 /// in it.
@@ -30,10 +37,9 @@ pub struct ConfigReport {
 #[derive(Clone, Debug)]
 struct SectionReport {
     name: String,
-    schema: SectionSchema,
+    about: Arc<About>,
     generate: Generate,
-    leaves: Vec<Leaf>,
-    defaults: Value,
+    section: Section,
     entries: Vec<ConfigEntry>,
 }
 
@@ -49,6 +55,7 @@ pub struct ConfigEntry {
     /// What set it.
     pub origin: Origin,
     path: KeyPath,
+    overridden: Vec<Overridden>,
 }
 
 impl ConfigReport {
@@ -66,26 +73,43 @@ impl ConfigReport {
     pub(crate) fn without_values(sections: &[&Section]) -> Self {
         let mut report = Self::default();
         let nothing = Node::empty_table(Origin::Default);
-        sections.iter().for_each(|section| report.add(section, &nothing, None));
+        sections.iter().for_each(|section| report.add(section, &nothing, &[], None));
         report
     }
 
-    /// Adds a section; `node` is what the sources said about it, `value` what it was bound to.
-    pub(crate) fn add(&mut self, section: &Section, node: &Node, value: Option<&AnySettings>) {
+    pub(crate) fn of_generation(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// Every value of one section, by its path within it.
+    pub(crate) fn section(&self, name: &str) -> impl Iterator<Item = (&KeyPath, &Value)> {
+        let sections = self.sections.iter().filter(move |section| section.name == name);
+        sections.flat_map(|section| &section.entries).map(|entry| (&entry.path, &entry.value))
+    }
+
+    /// Adds a section; `node` is what the sources said about it, `layers` what each of them said,
+    /// and `value` what it was bound to.
+    pub(crate) fn add(
+        &mut self,
+        section: &Section,
+        node: &Node,
+        layers: &[&Node],
+        value: Option<&AnySettings>,
+    ) {
         let mut effective = value.map_or(Value::Null, |value| section.to_json(value));
         redact(&mut effective, node, &tainted(node));
         let mut entries = Vec::new();
         flatten(&KeyPath::default(), &effective, &mut |path, value| {
             let key = KeyPath::key(section.name()).join(&path).to_string();
             let origin = bind::origin(node, &path);
-            entries.push(ConfigEntry { key, value: value.clone(), origin, path });
+            let overridden = explain::overridden(section.schema(), layers, &path, &origin);
+            entries.push(ConfigEntry { key, value: value.clone(), origin, path, overridden });
         });
         self.sections.push(SectionReport {
             name: section.name().to_owned(),
-            schema: section.schema().clone(),
+            about: Arc::clone(section.about()),
             generate: section.generate(),
-            leaves: section.schema().leaves(),
-            defaults: section.defaults(),
+            section: section.clone(),
             entries,
         });
     }
@@ -108,6 +132,16 @@ impl ConfigReport {
         self.generation
     }
 
+    /// A number that is the same for configurations that show the same, on every machine. Secrets
+    /// have no part in it.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.entries().fold(FNV_START, |hash, entry| {
+            let hash = fnv1a(hash, entry.key.as_bytes());
+            fnv1a(fnv1a(hash, &[0]), entry.value.to_string().as_bytes())
+        })
+    }
+
     /// Every value of every section, sections by name and keys in the alphabet within a table. A
     /// section that could not be read at all has none.
     pub fn entries(&self) -> impl Iterator<Item = &ConfigEntry> {
@@ -124,6 +158,7 @@ impl ConfigReport {
         json!({
             "profile": self.profile,
             "generation": self.generation,
+            "hash": format!("{:016x}", self.hash()),
             "files": self.files,
             "values": values.collect::<Vec<_>>(),
         })
@@ -134,9 +169,15 @@ impl ConfigReport {
     }
 }
 
+/// The 64-bit FNV-1a hash (RFC 9923), continued: the standard library's promise nothing across
+/// releases.
+fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 /// Calls `visit` with every value that is not a table, in order: the values of a table before its
 /// tables, so that TOML can follow it.
-fn flatten(path: &KeyPath, value: &Value, visit: &mut impl FnMut(KeyPath, &Value)) {
+pub(crate) fn flatten(path: &KeyPath, value: &Value, visit: &mut impl FnMut(KeyPath, &Value)) {
     let Some(table) = value.as_object() else { return };
     let is_table = |value: &Value| value.as_object().is_some_and(|table| !table.is_empty());
     for (key, value) in table.iter().filter(|(_, value)| !is_table(value)) {

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use crate::{
     bind::{self, Bound},
+    key_path::KeyPath,
     node::Node,
-    schema::SectionSchema,
+    reload::ReloadClass,
+    schema::{Leaf, SectionSchema},
     settings::Settings,
 };
 
@@ -24,18 +26,30 @@ pub(crate) type AnyBound = Bound<Arc<AnySettings>>;
 /// Makes the schema of a section as a part of a larger one.
 pub(crate) type Generate = fn(&mut SchemaGenerator) -> Schema;
 
+/// What the type of a section says about it.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) schema: SectionSchema,
+    pub(crate) leaves: Vec<Leaf>,
+    /// What holds where nothing is set, secrets redacted.
+    pub(crate) defaults: Value,
+}
+
 /// A module's claim on a section: the name, and the type that says what belongs into it.
+#[derive(Clone)]
 pub struct Section {
     name: String,
     type_id: TypeId,
     type_name: String,
     // Made when it is first asked for: declaring a module should cost next to nothing.
-    schema: OnceLock<SectionSchema>,
+    about: OnceLock<Arc<About>>,
     make_schema: fn() -> SectionSchema,
     bind: fn(&str, &Node, &SectionSchema) -> AnyBound,
     generate: Generate,
     defaults: fn() -> Value,
     to_json: fn(&AnySettings) -> Value,
+    restart_keys: fn() -> &'static [&'static str],
+    readers: Arc<[String]>,
 }
 
 impl Section {
@@ -45,7 +59,7 @@ impl Section {
             name,
             type_id: TypeId::of::<T>(),
             type_name: short_type_name(type_name::<T>()),
-            schema: OnceLock::new(),
+            about: OnceLock::new(),
             make_schema: SectionSchema::of::<T>,
             bind: |name, node, schema| {
                 let bound = bind::bind::<T>(name, node, schema);
@@ -55,6 +69,8 @@ impl Section {
             generate: |generator| generator.subschema_for::<T>(),
             defaults: || to_json(&T::default()),
             to_json: |value| value.downcast_ref::<T>().map_or(Value::Null, to_json),
+            restart_keys: T::restart_keys,
+            readers: Arc::default(),
         }
     }
 
@@ -70,6 +86,16 @@ impl Section {
         &self.type_name
     }
 
+    /// Says which modules read the section.
+    pub(crate) fn read_by(self, readers: Vec<String>) -> Self {
+        Self { readers: readers.into(), ..self }
+    }
+
+    /// The modules that read the section, as far as there are modules.
+    pub(crate) fn readers(&self) -> &[String] {
+        &self.readers
+    }
+
     /// The identity of the type that the section is read as.
     pub(crate) fn read_as(&self) -> TypeId {
         self.type_id
@@ -81,7 +107,16 @@ impl Section {
     }
 
     pub(crate) fn schema(&self) -> &SectionSchema {
-        self.schema.get_or_init(self.make_schema)
+        &self.about().schema
+    }
+
+    /// What the section's type says about it, found out once.
+    pub(crate) fn about(&self) -> &Arc<About> {
+        self.about.get_or_init(|| {
+            let schema = (self.make_schema)();
+            let (leaves, defaults) = (schema.leaves(), (self.defaults)());
+            Arc::new(About { schema, leaves, defaults })
+        })
     }
 
     /// How to make the schema of the section.
@@ -89,14 +124,18 @@ impl Section {
         self.generate
     }
 
-    /// What holds where nothing is set, secrets redacted.
-    pub(crate) fn defaults(&self) -> Value {
-        (self.defaults)()
-    }
-
     /// A value of the section's type, secrets redacted.
     pub(crate) fn to_json(&self, value: &AnySettings) -> Value {
         (self.to_json)(value)
+    }
+
+    /// What it takes to change the key at `path`.
+    pub(crate) fn class(&self, path: &KeyPath) -> ReloadClass {
+        let covers = |key: &&str| *key == "*" || path.starts_with(&KeyPath::dotted(key));
+        match (self.restart_keys)().iter().any(covers) {
+            true => ReloadClass::Restart,
+            false => ReloadClass::Hot,
+        }
     }
 
     pub(crate) fn bind(&self, node: &Node) -> AnyBound {

@@ -57,4 +57,13 @@ pub trait Settings:
     fn validate(&self, faults: &mut Faults) {
         let _ = faults;
     }
+
+    /// The keys that are read only when the application starts, such as the address of a listener:
+    /// a reload that would change one of them is refused, and names it. Each is relative to the
+    /// section and covers what is below it: `&["addr", "tls"]`; `&["*"]` covers the section.
+    /// Every key can change while the application runs unless it is named here.
+    #[must_use]
+    fn restart_keys() -> &'static [&'static str] {
+        &[]
+    }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    environment::{self, Variables},
+    environment::{self, Taken, Variables},
     error::ConfigError,
     fault::Fault,
     files,
@@ -83,17 +83,20 @@ impl Sources {
         }
     }
 
-    /// Names the profile. Defaults to the app's variable `SHOP_PROFILE`, then to `local`.
+    /// Names the profile. Defaults to the app's variable `SHOP_PROFILE`, then to what the sources
+    /// say of `app.profile`, then to `local`.
     #[must_use]
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.profile = Some(name.into());
         self
     }
 
-    /// Sets the directory of the files `app.*` and `{profile}.*`. Defaults to `config`.
+    /// Sets the directory of the files `app.*` and `{profile}.*`. Defaults to `config`; `/dev/null`
+    /// stands for none.
     #[must_use]
     pub fn dir(mut self, path: impl Into<PathBuf>) -> Self {
-        self.directory = Some(path.into());
+        let path = path.into();
+        self.directory = (path != Path::new("/dev/null")).then_some(path);
         self
     }
 
@@ -146,65 +149,97 @@ impl Sources {
     /// Returns an error that lists every source that cannot be read.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
         let taken = self.variables.snapshot();
-        let variables = &taken.values;
-        let profile = self.chosen_profile(variables).map_err(ConfigError::one)?;
-        let (mut layers, mut names, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-        for read in self.read_files(&profile) {
-            match read {
-                Ok(Some((name, layer))) => {
-                    names.push(name);
-                    layers.push(layer);
-                }
-                Ok(None) => {}
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if let Some(app) = &self.app {
-            layers.push(environment::conventional_layer(variables, &layers));
-            match environment::app_layer(app, &taken) {
-                Ok(layer) => layers.push(layer),
-                Err(found) => faults.extend(found),
-            }
-        }
-        match assignments(&self.assignments) {
-            Ok(layer) => layers.push(layer),
-            Err(found) => faults.extend(found),
-        }
+        let mut faults = Vec::new();
+        let mut keep = |read: Result<_, Fault>| {
+            read.unwrap_or_else(|fault| {
+                faults.push(fault);
+                None
+            })
+        };
+        let base = keep(self.read_named("app"));
+        let given: Vec<_> = self.read_given().into_iter().filter_map(&mut keep).collect();
+        let (strong, found) = self.strong_layers(&taken);
+
+        // What the sources say of the profile is known before the profile's own file is read.
+        let weak = given.iter().rev().chain(&base).map(|(_, layer)| layer);
+        let profile = self.chosen_profile(&taken.values, strong.iter().rev().chain(weak));
+        let profile = profile.map_err(ConfigError::one)?;
+        let own = (profile != "app").then(|| keep(self.read_named(&profile))).flatten();
+        faults.extend(found);
         if let Some(error) = ConfigError::of(faults) {
             return Err(error);
         }
+        let files = base.into_iter().chain(own).chain(given);
+        let (names, mut layers): (Vec<_>, Vec<_>) = files.unzip();
+        if self.app.is_some() {
+            layers.push(environment::conventional_layer(&taken.values, &layers));
+        }
+        layers.extend(strong);
         let mut tree = layers::merge(&layers).map_err(ConfigError::one)?;
-        reference::resolve_all(&mut tree, variables);
-        Ok(Loaded::new(self.clone(), profile, names, tree))
+        reference::resolve_all(&mut tree, &taken.values);
+        Ok(Loaded::new(self.clone(), profile, names, tree).made_of(layers))
     }
 
-    fn read_files(&self, profile: &str) -> Vec<Result<Option<(String, Node)>, Fault>> {
-        let directory = self.directory.as_deref().into_iter();
-        let mut named = vec!["app"];
-        if profile != "app" {
-            named.push(profile);
-        }
-        let named = directory.flat_map(|dir: &Path| {
-            named.iter().map(|name| files::read_named(dir, name)).collect::<Vec<_>>()
-        });
+    /// Every file that is read if it is there.
+    pub(crate) fn paths(&self, profile: &str) -> Vec<PathBuf> {
+        let named = |dir: &PathBuf| ["app", profile].map(|name| files::named(dir, name));
+        let named = self.directory.iter().flat_map(named).flatten();
+        named.chain(self.files.iter().cloned()).collect()
+    }
+
+    /// Whether what is read may be something else the next time: the variables of a process stay.
+    pub(crate) fn may_change(&self) -> bool {
+        let refers = |(_, text): &(String, String)| reference::files(text).next().is_some();
+        self.directory.is_some() || !self.files.is_empty() || self.texts.iter().any(refers)
+    }
+
+    fn read_named(&self, name: &str) -> Result<Option<(String, Node)>, Fault> {
+        let directory = self.directory.as_deref();
+        directory.map_or(Ok(None), |directory: &Path| files::read_named(directory, name))
+    }
+
+    /// Texts, and files given by name.
+    fn read_given(&self) -> Vec<Result<Option<(String, Node)>, Fault>> {
         let texts = self.texts.iter().map(|(name, text)| {
             let node = parse::parse(Format::Toml, name, text)?;
             Ok(Some((name.clone(), node)))
         });
         let files = self.files.iter().map(|path| files::read(path).map(Some));
-        named.chain(texts).chain(files).collect()
+        texts.chain(files).collect()
     }
 
-    fn chosen_profile(&self, variables: &BTreeMap<String, String>) -> Result<String, Fault> {
-        let variable =
-            self.app.as_deref().map(|app| format!("{}PROFILE", environment::prefix(app)));
-        let from_variable = variable.as_ref().and_then(|name| variables.get(name));
-        let (profile, origin) = match (&self.profile, from_variable, &variable) {
-            (Some(profile), _, _) => (profile.clone(), "--profile".to_owned()),
-            (None, Some(profile), Some(name)) if !profile.is_empty() => {
-                (profile.clone(), format!("env {name}"))
+    /// What is stronger than any file, weakest first.
+    fn strong_layers(&self, taken: &Taken) -> (Vec<Node>, Vec<Fault>) {
+        let own = self.app.as_deref().map(|app| environment::app_layer(app, taken));
+        let (mut layers, mut faults) = (Vec::new(), Vec::new());
+        for layer in own.into_iter().chain([assignments(&self.assignments)]) {
+            match layer {
+                Ok(layer) => layers.push(layer),
+                Err(found) => faults.extend(found),
             }
-            _ => return Ok(DEFAULT_PROFILE.to_owned()),
+        }
+        (layers, faults)
+    }
+
+    /// The profile that is named by the caller, by the app's variable, or as `app.profile` in one
+    /// of `layers`, of which the strongest is the first.
+    fn chosen_profile<'n>(
+        &self,
+        variables: &BTreeMap<String, String>,
+        layers: impl Iterator<Item = &'n Node>,
+    ) -> Result<String, Fault> {
+        let named = self.profile.clone().map(|name| (name, "--profile".to_owned()));
+        let from_variable = || {
+            let variable = format!("{}PROFILE", environment::prefix(self.app.as_deref()?));
+            let name = variables.get(&variable).filter(|name| !name.is_empty())?;
+            Some((name.clone(), format!("env {variable}")))
+        };
+        let key = KeyPath::dotted("app.profile");
+        let mut said = layers.filter_map(|layer| layer.at(&key));
+        let from_layer =
+            || said.find_map(|node| Some((node.text()?.to_owned(), node.origin.to_string())));
+        let Some((profile, origin)) = named.or_else(from_variable).or_else(from_layer) else {
+            return Ok(DEFAULT_PROFILE.to_owned());
         };
         // The name becomes part of a path.
         if !profile.is_empty()

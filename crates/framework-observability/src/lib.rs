@@ -55,9 +55,9 @@ pub use self::{
         HealthReport, HealthRunner, HealthSettings, MemoryReport,
     },
     metrics::{
-        AppIdentity, Counter, ErrorSeverity, Exposition, Family, Gauge, HandledRequest,
-        HealthMetrics, Histogram, HttpRequestMetrics, MetricError, Metrics, MetricsSettings,
-        ModuleMetrics, RouteMetrics,
+        AppIdentity, ConfigMetrics, Counter, ErrorSeverity, Exposition, Family, Gauge,
+        HandledRequest, HealthMetrics, Histogram, HttpRequestMetrics, MetricError, Metrics,
+        MetricsSettings, ModuleMetrics, RouteMetrics,
     },
     module::{HealthExt, ObservabilityModule},
     observer::LifecycleRecorder,

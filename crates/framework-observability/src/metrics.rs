@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use self::builtin::{Builtin, ProcessMetrics};
 pub use self::{
-    builtin::{ErrorSeverity, HealthMetrics, ModuleMetrics},
+    builtin::{ConfigMetrics, ErrorSeverity, HealthMetrics, ModuleMetrics},
     exposition::Exposition,
     family::{Counter, Family, Gauge, Histogram, MetricError},
     http::{HandledRequest, HttpRequestMetrics, RouteMetrics},
@@ -67,6 +67,7 @@ pub struct Metrics {
     process: ProcessMetrics,
     modules: ModuleMetrics,
     health: HealthMetrics,
+    config: ConfigMetrics,
     http: HttpRequestMetrics,
     system: SystemSampler,
     blind: AtomicBool,
@@ -98,7 +99,7 @@ impl Metrics {
     #[must_use]
     pub fn with_system(app: &AppIdentity, system: SystemSampler) -> Self {
         let registry = Registry::new();
-        let Builtin { process, modules, health } = Builtin::register(&registry);
+        let Builtin { process, modules, health, config } = Builtin::register(&registry);
         process.identify(app, SystemTime::now());
         Self {
             http: HttpRequestMetrics::register(&registry),
@@ -108,6 +109,7 @@ impl Metrics {
             process,
             modules,
             health,
+            config,
             system,
             blind: AtomicBool::new(false),
         }
@@ -195,6 +197,12 @@ impl Metrics {
     #[must_use]
     pub fn modules(&self) -> &ModuleMetrics {
         &self.modules
+    }
+
+    /// The metrics about the configuration.
+    #[must_use]
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
     }
 
     /// The metrics of health checks.

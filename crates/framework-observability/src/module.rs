@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use framework_config::{Config, ConfigExt};
+use framework_config::{Config, ConfigExt, ConfigHandle, Prepared, ReloadOutcome};
 use framework_core::{BoxError, Check, Collected, Context, Contributed, Issue, Module, Registrar};
 use tokio::time::sleep;
 
@@ -87,13 +87,25 @@ impl Module for ObservabilityModule {
         let Self { identity, metrics, board, level } = self;
         reg.foundation();
         // The binary logs before there is a module; claiming the section has it checked and shown.
-        reg.config::<TelemetrySettings>("telemetry");
+        let telemetry = reg.config::<TelemetrySettings>("telemetry");
         let every = reg.config::<MetricsSettings>("metrics");
         let checking = reg.config::<HealthSettings>("health");
         reg.provide_value(identity);
         reg.provide_value(Arc::clone(&metrics));
         reg.provide_value(Arc::clone(&board));
-        reg.provide_value(Arc::new(level));
+        reg.provide_value(Arc::new(level.clone()));
+        reg.on_reload(&telemetry, move |_cx, old, new| {
+            let level = level.clone();
+            async move { Ok(relevel(level, &old, &new)) }
+        });
+        let config = reg.need_optional::<ConfigHandle>();
+        let reloads = Arc::clone(&metrics);
+        reg.setup("reloads", move |cx| async move {
+            if let Some(config) = cx.get_optional(&config) {
+                count_reloads(&config, reloads);
+            }
+            Ok(())
+        });
 
         let recorder = Arc::new(LifecycleRecorder::new(Arc::clone(&metrics)));
         reg.contribute(recorder.observe());
@@ -114,6 +126,23 @@ impl Module for ObservabilityModule {
             Ok(run_checks(runner.metrics(metrics), cx))
         });
     }
+}
+
+/// Follows the configured level. One that an operator has set stays until that changes.
+fn relevel(level: LogLevel, old: &TelemetrySettings, new: &TelemetrySettings) -> Prepared {
+    if old.log.level == new.log.level {
+        return Prepared::nothing();
+    }
+    let filter = new.log.level.clone();
+    Prepared::new(move || {
+        // The section was checked, so only a level that somebody else decides refuses.
+        let _ = level.set(&filter);
+    })
+}
+
+fn count_reloads(config: &ConfigHandle, metrics: Arc<Metrics>) {
+    metrics.config().know(&ReloadOutcome::LABELS);
+    config.observe(move |record| metrics.config().count_reload(record.outcome.label()));
 }
 
 /// Takes the numbers about the process and its machine now and then.

@@ -3,7 +3,7 @@ use framework_admin::AdminSettings;
 use crate::rig::{Rig, app, settings, with_token};
 
 /// Every path, one that is nothing, and what each is asked with.
-const REQUESTS: [&str; 18] = [
+const REQUESTS: [&str; 19] = [
     "GET /",
     "GET /health",
     "GET /livez",
@@ -13,6 +13,7 @@ const REQUESTS: [&str; 18] = [
     "DELETE /metrics",
     "GET /debug",
     "GET /debug/config",
+    "GET /debug/config/history",
     "GET /debug/graph",
     "GET /debug/health-report",
     "GET /debug/log-level",

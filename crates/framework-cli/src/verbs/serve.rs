@@ -1,12 +1,18 @@
 use std::{io, time::Duration};
 
 use framework_app::{AppBuilder, ReadyApp, RunError, RunningApp};
+use framework_config::ConfigHandle;
 use framework_core::{Chain, ErrorCode, EventKind, Issue, Lifecycle};
 use framework_observability::{LogLevel, Telemetry, TelemetryError, TelemetryGuard};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    Console, Exit, args::ServeArgs, codes, prepare::Configured, signals::Signals, verbs::check,
+    Console, Exit,
+    args::ServeArgs,
+    codes,
+    prepare::{Configured, Prepared},
+    signals::Signals,
+    verbs::check,
 };
 
 /// How long blocking work that nobody waits for may hold up the end of the process.
@@ -36,6 +42,7 @@ pub(crate) fn serve(app: AppBuilder, args: &ServeArgs, console: &mut Console<'_>
 /// An application that is about to start, and all that it takes from the process.
 struct Served {
     ready: ReadyApp,
+    config: ConfigHandle,
     runtime: Runtime,
     signals: Signals,
     log: TelemetryGuard,
@@ -52,9 +59,8 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Served, Refusal> {
     let telemetry = configured.telemetry.as_ref().map(Telemetry::new).transpose();
     let telemetry = telemetry.map_err(|error| no_log(&error))?;
     let level = telemetry.as_ref().map_or_else(LogLevel::detached, Telemetry::level);
-    let ready = configured
-        .prepare(level)
-        .app
+    let Prepared { app, config } = configured.prepare(level);
+    let ready = app
         .build()
         .map_err(|error| Refusal { exit: Exit::Invalid, issues: error.issues().to_vec() })?;
     let telemetry = telemetry.expect("a plan holds only if the section of the log does");
@@ -62,7 +68,7 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Served, Refusal> {
     let runtime = Builder::new_multi_thread().enable_all().thread_name(name).build();
     let runtime =
         runtime.map_err(|error| refused(&codes::SYSTEM, "cannot start the runtime", &error))?;
-    Ok(Served { ready, runtime, signals, log, debug: args.debug })
+    Ok(Served { ready, config, runtime, signals, log, debug: args.debug })
 }
 
 fn refused(code: &'static ErrorCode, summary: &str, error: &io::Error) -> Refusal {
@@ -78,8 +84,8 @@ fn no_log(error: &TelemetryError) -> Refusal {
 
 impl Served {
     fn run(self, console: &mut Console<'_>) -> Exit {
-        let Self { ready, runtime, signals, log, debug } = self;
-        signals.attach(ready.lifecycle());
+        let Self { ready, config, runtime, signals, log, debug } = self;
+        signals.attach(ready.lifecycle(), &config);
         let ended = runtime.block_on(run(ready, debug));
         runtime.shutdown_timeout(BLOCKING_GRACE);
         drop(signals);

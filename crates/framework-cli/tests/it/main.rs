@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod broken;
+mod config;
 mod explain;
+mod faults;
 mod process;
+mod reload;
 mod serve;
 mod verbs;

@@ -1,7 +1,7 @@
 //! An application in a process of its own: this test binary, called again.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
@@ -28,8 +28,8 @@ pub(crate) struct Process {
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     seen: Vec<String>,
-    // Without any files of configuration.
-    _place: TempDir,
+    // Without any files of configuration, unless the test writes some.
+    place: TempDir,
 }
 
 /// The applications by name.
@@ -40,7 +40,11 @@ fn app(name: &str) -> AppBuilder {
         "slow-register" => app.module(crate::serve::slow_register()),
         "stubborn" => app.module(crate::serve::stubborn()),
         "failing" => app.module(crate::serve::failing()),
+        "pool" => app.module(crate::reload::pool()),
         "full-disk" => app.module(crate::serve::full_disk()),
+        fault if fault.starts_with("fault-") => {
+            app.module(crate::faults::modules(&fault["fault-".len()..]))
+        }
         other => panic!("no application is called {other}"),
     }
 }
@@ -83,7 +87,7 @@ impl Process {
             stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
         let stdin = child.stdin.take();
-        Self { child, stdin, lines, seen: Vec::new(), _place: place }
+        Self { child, stdin, lines, seen: Vec::new(), place }
     }
 
     /// Waits for a line.
@@ -97,6 +101,13 @@ impl Process {
                 return;
             }
         }
+    }
+
+    /// Writes a file where the application runs.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.place.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

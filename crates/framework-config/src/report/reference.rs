@@ -20,14 +20,14 @@ impl ConfigReport {
         let mut out = format!("# Every key of {}, with its default.\n", self.title());
         for section in &self.sections {
             out.push('\n');
-            comment(&mut out, section.schema.text());
+            comment(&mut out, section.about.schema.text());
             let mut header = None;
             for leaf in &section.ordered_leaves() {
                 let parent = leaf.path.parent().unwrap_or_default();
                 if header.as_ref() != Some(&parent) {
                     if header.is_some() {
                         out.push('\n');
-                        comment(&mut out, section.schema.describe(&parent));
+                        comment(&mut out, section.about.schema.describe(&parent));
                     }
                     let table = KeyPath::key(&section.name).join(&parent);
                     // A table that is absent by default would not be absent under its header.
@@ -47,8 +47,8 @@ impl ConfigReport {
         let mut out = format!("# Configuration of {}\n", self.title());
         for section in &self.sections {
             put(&mut out, format_args!("\n## `{}`\n", section.name));
-            if !section.schema.text().is_empty() {
-                put(&mut out, format_args!("{}\n", section.schema.text()));
+            if !section.about.schema.text().is_empty() {
+                put(&mut out, format_args!("{}\n", section.about.schema.text()));
             }
             out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
             for leaf in &section.ordered_leaves() {
@@ -69,7 +69,7 @@ impl ConfigReport {
 impl SectionReport {
     /// The keys of a table before its tables.
     fn ordered_leaves(&self) -> Vec<Leaf> {
-        let mut leaves = self.leaves.clone();
+        let mut leaves = self.about.leaves.clone();
         let tables = |leaf: &Leaf| leaf.path.parent();
         leaves.sort_by(|a, b| tables(a).cmp(&tables(b)).then_with(|| a.path.cmp(&b.path)));
         leaves
@@ -94,7 +94,7 @@ impl SectionReport {
     }
 
     fn default_at(&self, path: &KeyPath) -> Option<&Value> {
-        let value = path.steps().iter().try_fold(&self.defaults, |value, step| match step {
+        let value = path.steps().iter().try_fold(&self.about.defaults, |value, step| match step {
             Step::Key(key) => value.get(key),
             Step::Index(index) => value.get(index),
         });

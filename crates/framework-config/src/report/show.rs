@@ -67,7 +67,7 @@ pub(super) fn quoted(key: &str) -> String {
 }
 
 /// A value as TOML writes it in one line; `None` for null, which TOML cannot say.
-pub(super) fn toml(value: &Value) -> Option<String> {
+pub(crate) fn toml(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
         Value::Bool(flag) => flag.to_string(),

@@ -6,7 +6,10 @@
 mod inject;
 mod messages;
 mod module;
+mod reload;
 mod report;
 mod secrets;
 mod settings;
 mod sources;
+#[cfg(unix)]
+mod watch;

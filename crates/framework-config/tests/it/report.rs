@@ -21,6 +21,10 @@ fn shop() -> Sources {
 #[test]
 fn every_value_is_shown_with_what_set_it() {
     insta::assert_snapshot!(report(shop()).show(true), @r#"
+    [config]
+    poll_interval = "5s"          # default
+    watch = true                  # default
+
     [db]
     log = "slow"                  # default
     # password is not set
@@ -67,6 +71,14 @@ fn entries_name_key_value_and_origin() {
 fn the_reference_file_shows_each_key_under_its_comment() {
     insta::assert_snapshot!(report(Sources::standard("shop").dir("/nowhere").env([("A", "")])).reference_toml(), @r#"
     # Every key of shop, with its default.
+
+    # How the configuration itself is treated: section `config`.
+    [config]
+    # How often the files are looked at, beside the events about them, which not every file
+    # system sends.
+    poll_interval = "5s"
+    # Whether the files are watched, and read again when they change.
+    watch = true
 
     # Where products are kept.
     [db]
@@ -122,6 +134,15 @@ fn the_reference_in_markdown_has_a_row_for_each_key() {
     insta::assert_snapshot!(text, @r#"
     # Configuration of shop
 
+    ## `config`
+
+    How the configuration itself is treated: section `config`.
+
+    | key | type | default | meaning |
+    |---|---|---|---|
+    | `config.poll_interval`<br>`SHOP_CONFIG__POLL_INTERVAL` | string | `"5s"` | How often the files are looked at, beside the events about them, which not every file system sends. |
+    | `config.watch`<br>`SHOP_CONFIG__WATCH` | boolean | `true` | Whether the files are watched, and read again when they change. |
+
     ## `db`
 
     Where products are kept.
@@ -166,4 +187,26 @@ fn the_schema_covers_all_sections_and_marks_secrets() {
         "{:#}",
         db["properties"]["password"]
     );
+}
+
+#[test]
+fn a_key_is_explained_with_all_that_it_took_the_place_of() {
+    let sources = shop().set("db.pool.max=30").set("db.password=other-secret");
+    let report = report(sources);
+    let text = report.explain("db.pool.max").unwrap().to_string();
+    insta::assert_snapshot!(text, @r#"
+    db.pool.max = 30
+
+        set by       --set
+        instead of   20   config/app.toml:5:7
+                     10   default
+        read by      data
+        takes effect while the application runs
+
+        The most.
+    "#);
+    let secret = report.explain("db.password").unwrap().to_json().to_string();
+    assert!(!secret.contains("other-secret"), "{secret}");
+    assert!(report.explain("db.pool.maxx").is_none());
+    assert_eq!(report.nearest_key("db.pool.maxx"), Some("db.pool.max"));
 }

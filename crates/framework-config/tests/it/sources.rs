@@ -60,6 +60,20 @@ fn the_profile_is_named_by_the_caller_then_by_the_variable_then_local() {
 }
 
 #[test]
+fn the_sources_may_name_the_profile_themselves() {
+    let directory = directory();
+    let sources = standard(directory.path()).toml_text("more.toml", "[app]\nprofile = \"prod\"");
+    assert_eq!(sources.load().unwrap().profile(), "prod");
+    assert_eq!(db(&sources).url, "prod", "the profile's file is read");
+    let named = |sources: Sources| sources.load().unwrap().profile().to_owned();
+    assert_eq!(named(sources.clone().env([("MY_SHOP_APP__PROFILE", "test")])), "test");
+    assert_eq!(named(sources.clone().set("app.profile=ci")), "ci");
+    assert_eq!(named(sources.clone().set("app.profile=ci").profile("local")), "local");
+    let wrong = sources.set("app.profile=../etc").load().unwrap_err().to_string();
+    assert!(wrong.contains("\"../etc\" is not the name of a profile"), "{wrong}");
+}
+
+#[test]
 fn the_files_that_were_read_are_known() {
     let directory = directory();
     let loaded = standard(directory.path()).profile("prod").load().unwrap();

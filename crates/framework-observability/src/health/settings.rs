@@ -36,6 +36,10 @@ impl Settings for HealthSettings {
             }
         }
     }
+
+    fn restart_keys() -> &'static [&'static str] {
+        &["*"]
+    }
 }
 
 impl Default for HealthSettings {

@@ -17,6 +17,7 @@ pub(super) struct Builtin {
     pub(super) process: ProcessMetrics,
     pub(super) modules: ModuleMetrics,
     pub(super) health: HealthMetrics,
+    pub(super) config: ConfigMetrics,
 }
 
 /// The process and its machine.
@@ -41,6 +42,11 @@ pub struct ModuleMetrics {
     errors: IntCounterVec,
     operations: HistogramVec,
     startup: GaugeVec,
+}
+
+/// How the configuration changes while the application runs.
+pub struct ConfigMetrics {
+    reloads: IntCounterVec,
 }
 
 /// How health checks do.
@@ -74,6 +80,7 @@ impl Builtin {
             process: ProcessMetrics::register(to),
             modules: ModuleMetrics::register(to),
             health: HealthMetrics::register(to),
+            config: ConfigMetrics::register(to),
         }
     }
 }
@@ -200,6 +207,28 @@ impl ModuleMetrics {
     }
 }
 
+// ===== impl ConfigMetrics =====
+
+impl ConfigMetrics {
+    fn register(to: &Registry) -> Self {
+        let help = "Times that the configuration was read again, by what became of it.";
+        Self { reloads: counters(to, "config_reloads_total", help, &["outcome"]) }
+    }
+
+    /// Shows reloads with each of these outcomes, none of which has been.
+    pub fn know(&self, outcomes: &[&str]) {
+        for outcome in outcomes {
+            // A counter that is there from the start shows its first reload as a rise.
+            self.reloads.with_label_values(&[outcome]).inc_by(0);
+        }
+    }
+
+    /// Counts a reload.
+    pub fn count_reload(&self, outcome: &str) {
+        self.reloads.with_label_values(&[outcome]).inc();
+    }
+}
+
 // ===== impl HealthMetrics =====
 
 impl HealthMetrics {
@@ -255,6 +284,12 @@ impl ErrorSeverity {
 impl fmt::Debug for ModuleMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ModuleMetrics").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConfigMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigMetrics").finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,10 @@ impl Settings for TelemetrySettings {
             faults.add("log.level", error.to_string());
         }
     }
+
+    fn restart_keys() -> &'static [&'static str] {
+        &["log.format", "log.file"]
+    }
 }
 
 /// How the log looks, how much of it there is, and where it goes.

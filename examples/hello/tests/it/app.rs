@@ -5,7 +5,7 @@ fn the_application_is_wired() {
     assert_plan!(hello::app(), @"
         config
             ConfigHandle
-        observability (foundation) after config (contributes configuration sections)
+        observability (foundation) after config (uses `ConfigHandle`, contributes configuration sections)
             AppIdentity
             Metrics
             HealthBoard

@@ -151,9 +151,7 @@ fn a_lame_duck_still_serves_says_that_it_is_not_ready_and_is_cut_short_by_a_seco
 fn signals_that_mean_nothing_yet_do_not_end_the_process() {
     let place = Place::new();
     let mut running = place.serve(&[]);
-    for (signal, name) in
-        [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")]
-    {
+    for (signal, name) in [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
         running.signal(signal);
         running.until(name);
     }

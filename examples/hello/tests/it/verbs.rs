@@ -88,6 +88,22 @@ fn the_configuration_shows_what_set_each_value() {
 }
 
 #[test]
+fn a_profile_can_be_named_in_every_way() {
+    let place = Place::new()
+        .file("config/app.toml", "[app]\nprofile = \"prod\"\n")
+        .file("config/prod.toml", "[health]\ninterval = \"3s\"\n")
+        .file("config/test.toml", "[health]\ninterval = \"4s\"\n");
+    let interval = |args: &[&str]| {
+        let shown = place.run(&[&["config", "show"], args].concat()).out;
+        shown.lines().find(|line| line.starts_with("interval")).unwrap().to_owned()
+    };
+    assert_eq!(interval(&[]), "interval = \"3s\"");
+    assert_eq!(interval(&["--set", "app.profile=test"]), "interval = \"4s\"");
+    assert_eq!(interval(&["--profile", "test"]), "interval = \"4s\"");
+    assert_eq!(interval(&["--profile", "local"]), "interval = \"30s\"");
+}
+
+#[test]
 fn what_may_be_configured_is_known_even_if_what_is_configured_is_wrong() {
     let place = Place::new().file("config/app.toml", "[http\n");
     let schema = place.run(&["config", "schema"]);

@@ -1,0 +1,26 @@
+//! How one configuration takes the place of another, while the application runs.
+
+mod change;
+mod error;
+mod flight;
+mod history;
+mod owner;
+mod record;
+mod request;
+mod serve;
+mod transaction;
+
+pub use self::{
+    change::{ConfigChange, ReloadClass},
+    error::ReloadError,
+    owner::{Prepared, ReloadOwner},
+    record::{ReloadOutcome, ReloadRecord, ReloadTrigger},
+};
+pub(crate) use self::{
+    flight::Flight,
+    history::History,
+    owner::Owners,
+    request::Requests,
+    serve::serve,
+    transaction::{Mode, reload},
+};

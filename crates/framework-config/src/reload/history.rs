@@ -1,0 +1,73 @@
+use std::{
+    collections::VecDeque,
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Mutex},
+};
+
+use framework_core::Chain;
+
+use super::{ReloadOutcome, ReloadRecord};
+use crate::store::lock;
+
+/// How many records are kept.
+const KEPT: usize = 20;
+
+type Observer = Arc<dyn Fn(&ReloadRecord) + Send + Sync>;
+
+/// The last reloads, and whoever wants to know of the next.
+#[derive(Default)]
+pub(crate) struct History {
+    records: Mutex<VecDeque<Arc<ReloadRecord>>>,
+    observers: Mutex<Vec<Observer>>,
+}
+
+impl History {
+    /// The last reloads that changed something or were rejected, oldest first.
+    pub(crate) fn records(&self) -> Vec<Arc<ReloadRecord>> {
+        lock(&self.records).iter().cloned().collect()
+    }
+
+    pub(crate) fn observe(&self, observer: Observer) {
+        lock(&self.observers).push(observer);
+    }
+
+    /// Notes `record`, and tells whoever wants to know.
+    pub(crate) fn add(&self, record: &Arc<ReloadRecord>) {
+        log(record);
+        // A watcher that looks often must not push out what happened.
+        if !matches!(record.outcome, ReloadOutcome::Unchanged) {
+            let mut records = lock(&self.records);
+            if records.len() == KEPT {
+                records.pop_front();
+            }
+            records.push_back(Arc::clone(record));
+        }
+        let observers = lock(&self.observers).clone();
+        for observer in observers {
+            // The panic hook has told; a reload must not fail for those who look on.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| observer(record)));
+        }
+    }
+}
+
+fn log(record: &ReloadRecord) {
+    let (trigger, generation) = (record.trigger, record.generation);
+    match &record.outcome {
+        ReloadOutcome::Applied => {
+            let changes: Vec<_> = record.changes.iter().map(ToString::to_string).collect();
+            let changes = changes.join(", ");
+            tracing::info!(%trigger, generation, changes, "another configuration is in force");
+        }
+        ReloadOutcome::Unchanged => {
+            tracing::info!(%trigger, generation, "the configuration is what it was");
+        }
+        ReloadOutcome::Acceptable => {}
+        ReloadOutcome::Rejected(error) => {
+            let error = Chain(error).to_string();
+            tracing::error!(%trigger, generation, error, "the old configuration stays in force");
+        }
+    }
+    for late in &record.late {
+        tracing::error!(generation, "after the configuration had changed: {late}");
+    }
+}

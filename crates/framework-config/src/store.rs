@@ -1,0 +1,113 @@
+use std::{
+    fmt,
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::sync::watch;
+
+use crate::{
+    reload::{Flight, History, Owners, Requests},
+    section::Section,
+    snapshot::Snapshot,
+    sources::Sources,
+};
+
+/// Where the configuration in force is kept, and everything that is needed to put another one in
+/// its place. Reading takes one atomic load and no lock.
+#[derive(Default)]
+pub(crate) struct Store {
+    current: ArcSwapOption<Snapshot>,
+    // The generation in force; those who watch are woken by it.
+    changed: watch::Sender<u64>,
+    basis: OnceLock<Arc<Basis>>,
+    pub(crate) owners: Owners,
+    pub(crate) history: History,
+    pub(crate) requests: Requests,
+    pub(crate) flight: Flight,
+}
+
+/// What a configuration is made from.
+pub(crate) struct Basis {
+    pub(crate) sources: Sources,
+    /// By name, each once.
+    pub(crate) sections: Vec<Section>,
+}
+
+impl Basis {
+    pub(crate) fn sections(&self) -> Vec<&Section> {
+        self.sections.iter().collect()
+    }
+}
+
+impl Store {
+    pub(crate) fn load(&self) -> Option<impl Deref<Target = Snapshot>> {
+        let guard = self.current.load();
+        guard.is_some().then(|| Loaded(guard))
+    }
+
+    /// The snapshot in force, to keep; `None` if there is none with values.
+    pub(crate) fn in_force(&self) -> Option<Arc<Snapshot>> {
+        self.current.load_full().filter(|snapshot| snapshot.has_values())
+    }
+
+    /// The number of the configuration that comes next.
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.load().map_or(1, |snapshot| snapshot.report().generation() + 1)
+    }
+
+    /// Puts `snapshot` into force, in one step.
+    pub(crate) fn commit(&self, snapshot: Snapshot) {
+        let generation = snapshot.report().generation();
+        self.current.store(Some(Arc::new(snapshot)));
+        self.changed.send_if_modified(|last| std::mem::replace(last, generation) != generation);
+    }
+
+    /// Tells when another generation has come into force.
+    pub(crate) fn generations(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Says what the configuration is made from, so that it can be made again; the first counts.
+    pub(crate) fn settle(&self, basis: Basis) {
+        let _ = self.basis.set(Arc::new(basis));
+    }
+
+    /// Every file that a configuration is read from, or would be if it were there.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        let (Some(basis), Some(snapshot)) = (self.basis(), self.in_force()) else {
+            return Vec::new();
+        };
+        let mut paths = basis.sources.paths(snapshot.report().profile());
+        paths.extend(snapshot.references().map(PathBuf::from));
+        paths
+    }
+
+    pub(crate) fn basis(&self) -> Option<&Arc<Basis>> {
+        self.basis.get()
+    }
+}
+
+/// A snapshot that is there.
+struct Loaded(Guard<Option<Arc<Snapshot>>>);
+
+impl Deref for Loaded {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        self.0.as_deref().expect("only a guard that holds a snapshot is wrapped")
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("filled", &self.current.load().is_some()).finish()
+    }
+}
+
+/// Locks, whatever became of whoever held it before: each change under these locks is one step.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
