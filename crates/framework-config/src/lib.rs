@@ -98,6 +98,7 @@ mod nearest;
 mod node;
 mod origin;
 mod parse;
+mod redact;
 mod reference;
 mod reload;
 mod report;

@@ -164,7 +164,9 @@ impl Node {
             Content::Bool(value) => Some(value.to_string()),
             Content::Int(value) => Some(value.to_string()),
             Content::Float(value) => Some(value.to_string()),
-            Content::Text(text) | Content::Loose(text) => Some(format!("{:?}", text.as_str())),
+            Content::Text(text) | Content::Loose(text) => {
+                Some(format!("{:?}", crate::redact::text(text.as_str())))
+            }
             Content::List(_) | Content::Table(_) | Content::Broken { .. } | Content::Dropped => {
                 None
             }

@@ -98,6 +98,7 @@ impl ConfigReport {
     ) {
         let mut effective = value.map_or(Value::Null, |value| section.to_json(value));
         redact(&mut effective, node, &tainted(node));
+        crate::redact::json(&mut effective);
         let mut entries = Vec::new();
         flatten(&KeyPath::default(), &effective, &mut |path, value| {
             let key = KeyPath::key(section.name()).join(&path).to_string();

@@ -1,12 +1,16 @@
 //! Extractors whose refusals are problem documents.
 
 mod body;
+mod deadline;
 mod dep;
 mod json;
 mod path;
 mod query;
 
-pub use self::{dep::Dep, json::Json, path::Path, query::Query};
+#[cfg(feature = "idempotency")]
+pub(crate) use self::body::read as read_body;
+pub(crate) use self::deadline::patience;
+pub use self::{deadline::Deadline, dep::Dep, json::Json, path::Path, query::Query};
 
 use std::fmt;
 

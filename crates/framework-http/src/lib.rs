@@ -1,7 +1,9 @@
 //! An HTTP server that modules give routes to, and that drains without losing a request.
 //!
-//! * [`Server`] accepts connections with a limit on every wait, and comes to its end in the steps
-//!   of [`DrainStage`]. It serves any tower service.
+//! * [`Server`] accepts connections on TCP and Unix sockets with a limit on every wait, and comes to
+//!   its end in the steps of [`DrainStage`]. It serves any tower service.
+//! * [`ShutdownSignal`] tells handlers of streams when to end, and [`Deadline`] how long anybody
+//!   waits for their answer.
 //! * [`Stack`] goes around a router once: request ids, spans, metrics through a
 //!   [`RequestObserver`], time and size limits, and [`Problem`] documents for whatever goes wrong.
 //! * [`Json`], [`Query`], [`Path`] and [`Dep`] are extractors whose refusals are such documents.
@@ -10,6 +12,20 @@
 //!   routes and middleware. Routes that collide are found before anything starts.
 //!
 //! Handlers are plain axum handlers.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls` | TLS with certificates that are read again when they change: `http.tls` |
+//! | `ws` | `WebSocketUpgrade`: sockets that close with 1012 when the server stops |
+//! | `compression` | compressed responses: section `compression` |
+//! | `decompression` | compressed requests, up to a size: section `decompression` |
+//! | `cors` | pages of other origins: section `cors` |
+//! | `security-headers` | what browsers are told to refrain from: section `security_headers` |
+//! | `rate-limit` | a limit for each client: section `rate_limit` |
+//! | `idempotency` | requests with an `idempotency-key` are done once |
+//! | `full` | all of these |
 //!
 //! # Examples
 //!
@@ -31,7 +47,9 @@
 #![deny(missing_docs)]
 
 mod drain;
+mod link;
 mod server;
+mod shutdown;
 
 mod problem;
 
@@ -41,15 +59,57 @@ mod stack;
 
 pub mod codes;
 mod handle;
+#[cfg(feature = "idempotency")]
+mod idempotency;
+#[cfg(any(
+    feature = "compression",
+    feature = "cors",
+    feature = "decompression",
+    feature = "rate-limit",
+    feature = "security-headers"
+))]
+mod layers;
 mod middleware;
 mod module;
 mod request_scope;
 mod routes;
 mod settings;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "ws")]
+mod websocket;
+
+#[cfg(feature = "idempotency")]
+pub use self::idempotency::{
+    Claim, ClaimId, Fingerprint, Idempotency, IdempotencyFuture, IdempotencyLayer,
+    IdempotencyStore, MemoryIdempotencyStore, StoredResponse,
+};
+#[cfg(feature = "compression")]
+pub use self::layers::compression::{CompressionModule, CompressionSettings, LargeEnough};
+#[cfg(feature = "cors")]
+pub use self::layers::cors::{CorsError, CorsModule, CorsSettings};
+#[cfg(feature = "decompression")]
+pub use self::layers::decompression::{
+    Decompression, DecompressionLayer, DecompressionModule, DecompressionSettings, LimitedBodies,
+    LimitedFuture,
+};
+#[cfg(feature = "rate-limit")]
+pub use self::layers::rate_limit::{
+    RateLimit, RateLimitError, RateLimitLayer, RateLimitModule, RateLimitSettings,
+};
+#[cfg(feature = "security-headers")]
+pub use self::layers::security_headers::{
+    SecurityHeaders, SecurityHeadersError, SecurityHeadersFuture, SecurityHeadersLayer,
+    SecurityHeadersModule, SecurityHeadersSettings,
+};
+#[cfg(feature = "tls")]
+pub use self::tls::{CertificateError, Certificates, TlsSettings};
+#[cfg(feature = "ws")]
+pub use self::websocket::{WebSocket, WebSocketUpgrade};
 
 pub use self::{
     drain::{DrainControl, DrainMachine, DrainOrder, DrainSignal, DrainStage, DrainTimes, drain},
-    extract::{Dep, Json, Path, Query},
+    extract::{Deadline, Dep, Json, Path, Query},
     handle::HttpHandle,
     middleware::{Middleware, MiddlewareStage},
     module::{CutOff, HttpExt, HttpModule},
@@ -57,8 +117,12 @@ pub use self::{
     problem::{FieldError, Problem},
     request_scope::RequestScope,
     routes::{AssembleError, RouteEntry, Routes},
-    server::{AcceptBackoff, BindError, CutRequest, ServeReport, Server, ServerSettings, Traffic},
+    server::{
+        AcceptBackoff, BindError, BodyTooSlow, CutRequest, ListenAddr, ServeReport, Server,
+        ServerSettings, Traffic,
+    },
     settings::HttpSettings,
+    shutdown::{ShutdownSignal, UntilShutdown},
     stack::{
         BodyTooLarge, RequestId, RequestObserver, RequestRecord, Stack, StackFuture, StackLayer,
         StackService,

@@ -3,10 +3,10 @@
 use std::{convert::Infallible, fmt};
 
 use axum::{Router, extract::Request, response::IntoResponse, routing::Route};
-use framework_core::{Contributed, Contribution, Order};
+use framework_core::{BoxError, Context, Contributed, Contribution, Order};
 use tower::{Layer, Service};
 
-type Wrap = Box<dyn Fn(Router) -> Router + Send + Sync>;
+type Wrap = Box<dyn Fn(&Context, Router) -> Result<Router, BoxError> + Send + Sync>;
 
 /// Where in the stack a middleware stands. The default stack is outside of all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,14 +36,37 @@ impl Middleware {
         <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        Self { stage, wrap: Box::new(move |router| router.layer(layer.clone())) }
+        Self::built(stage, move |_| Ok(layer.clone()))
     }
 
-    pub(crate) fn wrap(router: Router, all: &[Contributed<Self>]) -> Router {
-        let mut ordered: Vec<_> = all.iter().map(Contributed::item).collect();
-        ordered.sort_by_key(|middleware| middleware.stage);
+    /// A middleware at `stage` that is built when the server starts: from settings, or from what
+    /// modules provide.
+    pub fn built<L, F>(stage: MiddlewareStage, build: F) -> Self
+    where
+        F: Fn(&Context) -> Result<L, BoxError> + Send + Sync + 'static,
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        let wrap = move |cx: &Context, router: Router| Ok(router.layer(build(cx)?));
+        Self { stage, wrap: Box::new(wrap) }
+    }
+
+    /// Puts all of them around `router`; fails with the module whose middleware cannot be built.
+    pub(crate) fn wrap(
+        cx: &Context,
+        router: Router,
+        all: &[Contributed<Self>],
+    ) -> Result<Router, (&'static str, BoxError)> {
+        let mut ordered: Vec<_> = all.iter().collect();
+        ordered.sort_by_key(|middleware| middleware.item().stage);
         // A layer goes around what is there, so the innermost comes first.
-        ordered.iter().rev().fold(router, |router, middleware| (middleware.wrap)(router))
+        ordered.iter().rev().try_fold(router, |router, middleware| {
+            let wrapped = (middleware.item().wrap)(cx, router);
+            wrapped.map_err(|error| (middleware.module(), error))
+        })
     }
 }
 

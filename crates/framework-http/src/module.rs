@@ -261,11 +261,13 @@ impl Module for HttpModule {
                 Some(listener) => Server::on(listener)?,
                 None => Server::bind(&settings.addr).await?,
             };
-            let server = server.settings(settings.server());
+            let server = configured(server, &settings).await?;
             bind_handle.set_bound(server.local_addr(), server.traffic());
-            let url = format!("http://{}", server.local_addr());
-            tracing::info!("listening on {url}");
-            cx.lifecycle().emit(EventKind::Listening { module: cx.module(), url });
+            for address in server.addresses() {
+                let url = format!("{}://{address}", server.scheme());
+                tracing::info!("listening on {url}");
+                cx.lifecycle().emit(EventKind::Listening { module: cx.module(), url });
+            }
             *bound.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
             Ok(())
         });
@@ -296,6 +298,26 @@ impl Sources {
     fn readiness(&self, cx: &Context) -> Readiness {
         cx.get_optional(&self.readiness).map(|given| Readiness::clone(&given)).unwrap_or_default()
     }
+}
+
+/// Everything of the settings that a bound server still lacks.
+async fn configured(mut server: Server, settings: &HttpSettings) -> Result<Server, BoxError> {
+    for address in &settings.also {
+        server = server.also_bind(address).await?;
+    }
+    secured(server.settings(settings.server()), settings)
+}
+
+#[cfg(feature = "tls")]
+fn secured(server: Server, settings: &HttpSettings) -> Result<Server, BoxError> {
+    let Some(tls) = &settings.tls else { return Ok(server) };
+    Ok(server.tls(crate::Certificates::load(&tls.cert, &tls.key)?))
+}
+
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unnecessary_wraps, reason = "with certificates it can fail")]
+fn secured(server: Server, _: &HttpSettings) -> Result<Server, BoxError> {
+    Ok(server)
 }
 
 async fn serve(

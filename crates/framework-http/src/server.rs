@@ -1,46 +1,63 @@
 //! The accept loop: connections in, each with its limits, and an orderly end.
 
-use std::{convert::Infallible, future, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    future,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::{Request, Response};
 use tokio::{
-    net::TcpStream,
     task::{JoinError, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+#[cfg(feature = "tls")]
+use crate::Certificates;
 use crate::drain::{DrainMachine, DrainSignal, DrainStage, DrainTimes};
 
 mod accept;
 mod body;
 mod connection;
 mod error;
+mod establish;
 mod executor;
 mod io;
+mod listener;
+mod progress;
+mod proxy;
 mod service;
 mod settings;
 mod state;
 mod traffic;
+mod transport;
 
 pub use self::{
     accept::AcceptBackoff,
     error::BindError,
+    listener::ListenAddr,
+    progress::BodyTooSlow,
     settings::ServerSettings,
     traffic::{CutRequest, Traffic},
 };
 
+pub(crate) use self::state::ConnectionState;
+
 use self::{
     accept::{Acceptor, Admitted},
-    connection::Connection,
+    connection::{Connection, Setting},
+    listener::Listener,
 };
 
 /// How long tasks that were told to end may take to do so before they are aborted.
 const ABORT_AFTER: Duration = Duration::from_millis(250);
 
-/// An HTTP/1 and HTTP/2 server over TCP, bound and not yet serving.
+/// An HTTP/1 and HTTP/2 server over TCP and Unix sockets, bound and not yet serving.
 ///
 /// # Examples
 ///
@@ -65,9 +82,11 @@ const ABORT_AFTER: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Server {
     acceptor: Acceptor,
-    address: SocketAddr,
+    addresses: Vec<ListenAddr>,
     settings: ServerSettings,
     traffic: Traffic,
+    #[cfg(feature = "tls")]
+    tls: Option<Certificates>,
 }
 
 /// How a server ended.
@@ -83,13 +102,15 @@ pub struct ServeReport {
 // ===== impl Server =====
 
 impl Server {
-    /// Binds `address`, as `127.0.0.1:8080` or `localhost:8080`; port 0 picks a free one.
+    /// Binds `address`, as `127.0.0.1:8080` or `localhost:8080`; port 0 picks a free one. After
+    /// `unix:` comes the path of a Unix socket; a file there that nobody listens on is replaced, and
+    /// the file is removed when the server stops listening.
     ///
     /// # Errors
     ///
     /// Returns an error if the address does not resolve, is in use, or cannot be bound.
     pub async fn bind(address: &str) -> Result<Self, BindError> {
-        Ok(Self::new(Acceptor::bind(address).await?))
+        Self::new(Listener::bind(address).await?)
     }
 
     /// Serves on a socket that is already bound and listening, such as one handed over by a parent
@@ -99,12 +120,31 @@ impl Server {
     ///
     /// Returns an error if the socket cannot be used without blocking, or has no address.
     pub fn on(listener: std::net::TcpListener) -> Result<Self, BindError> {
-        Ok(Self::new(Acceptor::adopt(listener)?))
+        Self::new(Listener::adopt(listener)?)
     }
 
-    fn new(acceptor: Acceptor) -> Self {
-        let (address, settings) = (acceptor.local_addr(), ServerSettings::default());
-        Self { acceptor, address, settings, traffic: Traffic::new() }
+    /// Listens on another address as well, as [`bind`](Self::bind) does.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the address does not resolve, is in use, or cannot be bound.
+    pub async fn also_bind(mut self, address: &str) -> Result<Self, BindError> {
+        self.acceptor.add(Listener::bind(address).await?);
+        self.addresses = self.acceptor.addresses()?;
+        Ok(self)
+    }
+
+    fn new(listener: Listener) -> Result<Self, BindError> {
+        let acceptor = Acceptor::new(listener);
+        let (addresses, settings) = (acceptor.addresses()?, ServerSettings::default());
+        Ok(Self {
+            acceptor,
+            addresses,
+            settings,
+            traffic: Traffic::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 
     /// Sets how connections are treated. Defaults to [`ServerSettings::default`].
@@ -114,10 +154,27 @@ impl Server {
         self
     }
 
-    /// The address that clients connect to, with the port that was picked.
+    /// Speaks TLS on every address, with these certificates, which are looked at again while the
+    /// server runs. Defaults to plain text.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, certificates: Certificates) -> Self {
+        self.tls = Some(certificates);
+        self
+    }
+
+    /// The first TCP address that clients connect to, with the port that was picked; for a server
+    /// that has only Unix sockets, `0.0.0.0:0`.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        let first = self.addresses.iter().find_map(ListenAddr::tcp);
+        first.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into())
+    }
+
+    /// All addresses that clients connect to, in the order in which they were bound.
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddr] {
+        &self.addresses
     }
 
     /// The counts of connections and requests, to be read while the server runs.
@@ -140,6 +197,8 @@ impl Server {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
+        let (setting, watching) = self.setting();
+        let setting = Arc::new(setting);
         let Self { acceptor, settings, traffic, .. } = self;
         let mut machine = DrainMachine::new(DrainTimes::default());
         if settings.shared_listener {
@@ -154,9 +213,44 @@ impl Server {
             streams: TaskTracker::new(),
         };
         let open = |admitted: Admitted, traffic: &Traffic, streams: &TaskTracker| {
-            Connection::new(admitted, settings, traffic, streams.clone()).serve(service.clone())
+            Connection::new(admitted, &setting, traffic, streams.clone())
+                .serve(service.clone(), Arc::clone(&setting))
         };
-        accepting.run(open).await
+        tokio::select! {
+            report = accepting.run(open) => report,
+            never = watching => match never {},
+        }
+    }
+
+    /// What URLs of this server begin with: `http`, or `https`.
+    #[cfg(feature = "tls")]
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "it is called as the one that looks")]
+    pub(crate) fn scheme(&self) -> &'static str {
+        "http"
+    }
+
+    /// What connections have in common, and what keeps it up to date.
+    #[cfg(feature = "tls")]
+    fn setting(&self) -> (Setting, impl Future<Output = Infallible> + use<>) {
+        let tls = self.tls.as_ref().map(Certificates::acceptor);
+        let certificates = self.tls.clone();
+        let watching = async {
+            match certificates {
+                Some(certificates) => certificates.watch().await,
+                None => future::pending().await,
+            }
+        };
+        (Setting { settings: self.settings, tls }, watching)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn setting(&self) -> (Setting, impl Future<Output = Infallible> + use<>) {
+        (Setting { settings: self.settings }, future::pending())
     }
 }
 
@@ -214,14 +308,20 @@ impl Accepting {
             return;
         }
         self.traffic.enter(stage);
-        let (connections, requests) =
-            (self.traffic.open_connections(), self.traffic.requests_in_flight());
-        tracing::info!(?stage, connections, requests, "the http server moves on");
+        let traffic = &self.traffic;
+        tracing::info!(
+            ?stage,
+            connections = traffic.open_connections(),
+            requests = traffic.requests_in_flight(),
+            upgraded = traffic.upgraded_connections(),
+            "the http server moves on"
+        );
     }
 
     async fn finish(mut self) -> ServeReport {
         // Counted before the cut: the tasks that end count themselves out.
         let cut_connections = self.traffic.open_connections();
+        let mut closings = self.traffic.watch_closings();
         self.traffic.enter(self.machine.stage());
         self.streams.close();
         let ended = timeout(ABORT_AFTER, async {
@@ -229,6 +329,8 @@ impl Accepting {
                 report_panic(ended);
             }
             self.streams.wait().await;
+            // What has become something else lives in tasks of its own.
+            while self.traffic.open_connections() > 0 && closings.changed().await.is_ok() {}
         });
         if ended.await.is_err() {
             self.connections.shutdown().await;
@@ -266,12 +368,5 @@ fn report_panic(ended: Result<(), JoinError>) {
         && error.is_panic()
     {
         tracing::error!(%error, "a connection panicked");
-    }
-}
-
-/// Sends small responses at once: the server writes whole messages.
-fn set_nodelay(stream: &TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
 }

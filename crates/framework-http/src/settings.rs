@@ -12,6 +12,15 @@ use crate::{ServerSettings, Stack};
 pub struct HttpSettings {
     /// The address to listen on, as `host:port`. Port 0 picks a free one.
     pub addr: String,
+    /// Further addresses: as `host:port`, or as `unix:` and the path of a Unix socket.
+    pub also: Vec<String>,
+    /// Whether TCP connections begin with a header of the PROXY protocol. Only where nobody but the
+    /// proxy can connect: anybody else could claim any address.
+    pub proxy_protocol: bool,
+    /// The certificate and its key, for a server that speaks TLS itself. Both files are read again
+    /// when they change.
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::TlsSettings>,
     /// How long a client may take to send the head of a request.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
@@ -35,6 +44,10 @@ impl Default for HttpSettings {
         let server = ServerSettings::default();
         Self {
             addr: "127.0.0.1:8080".to_owned(),
+            also: Vec::new(),
+            proxy_protocol: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             header_read_timeout: server.header_read_timeout,
             request_timeout: Duration::from_secs(30),
             keep_alive: server.keep_alive,
@@ -45,10 +58,21 @@ impl Default for HttpSettings {
 }
 
 impl Settings for HttpSettings {
+    // The server is built from them once; certificates alone are looked at again.
+    fn restart_keys() -> &'static [&'static str] {
+        &["*"]
+    }
+
     fn validate(&self, faults: &mut Faults) {
-        let port = self.addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+        if !is_host_and_port(&self.addr) {
             faults.add("addr", "must be an address and a port, like \"127.0.0.1:8080\"");
+        }
+        for (at, address) in self.also.iter().enumerate() {
+            let path = address.strip_prefix("unix:");
+            if path.is_none_or(str::is_empty) && !is_host_and_port(address) {
+                let form = "must be an address and a port, or like \"unix:/run/app.sock\"";
+                faults.add(&format!("also.{at}"), form);
+            }
         }
         for (key, limit) in [
             ("header_read_timeout", self.header_read_timeout),
@@ -65,6 +89,11 @@ impl Settings for HttpSettings {
     }
 }
 
+fn is_host_and_port(address: &str) -> bool {
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+}
+
 impl HttpSettings {
     /// The part of the settings that the server goes by.
     #[must_use]
@@ -73,6 +102,7 @@ impl HttpSettings {
             .header_read_timeout(self.header_read_timeout)
             .keep_alive(self.keep_alive)
             .max_connections(self.max_connections)
+            .proxy_protocol(self.proxy_protocol)
     }
 
     /// The part of the settings that the stack around the routes goes by.

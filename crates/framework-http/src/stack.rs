@@ -23,6 +23,9 @@ pub use self::{
     service::StackService,
 };
 
+#[cfg(feature = "decompression")]
+pub(crate) use self::body::{LimitedBody, Received};
+
 use self::routes::RouteNames;
 use crate::Problem;
 

@@ -102,7 +102,9 @@ fn json(node: &Node) -> Value {
         Content::Bool(value) => Value::from(*value),
         Content::Int(value) => i64::try_from(*value).map_or(Value::Null, Value::from),
         Content::Float(value) => Value::from(*value),
-        Content::Text(text) | Content::Loose(text) => Value::from(text.as_str()),
+        Content::Text(text) | Content::Loose(text) => {
+            Value::from(crate::redact::text(text.as_str()))
+        }
         Content::List(items) => items.iter().map(json).collect(),
         Content::Table(table) => {
             table.iter().map(|(key, node)| (key.clone(), json(node))).collect()

@@ -103,3 +103,21 @@ fn typed_settings_with_a_secret_can_be_printed() {
     let db: DbSettings = loaded.section("db").unwrap();
     assert_silent("the password", &format!("{:?}", db.password));
 }
+
+#[test]
+fn the_password_in_an_address_is_in_no_view_and_no_fault() {
+    let address = format!("pg://u:{CANARY}@db");
+    let good = Sources::none().toml_text("app.toml", format!("[db]\nurl = \"{address}\""));
+    let (issues, handle, _) = plan(ConfigModule::from(good), claims());
+    assert_eq!(issues, [] as [String; 0]);
+    let report = handle.report().unwrap();
+    assert_silent("show", &report.show(true));
+    assert_silent("JSON", &report.to_json().to_string());
+    assert!(report.show(false).contains("url = \"pg://u:***@db\""), "{}", report.show(false));
+
+    // Where a number belongs.
+    let bad = Sources::none().set(format!("http.body_limit={address}"));
+    let (issues, ..) = plan(ConfigModule::from(bad), claims());
+    assert_silent("a fault", &issues.join("\n"));
+    assert!(issues.join("\n").contains("pg://u:***@db"), "{issues:?}");
+}

@@ -18,6 +18,14 @@ pub enum AssembleError {
         /// Why.
         source: BoxError,
     },
+    /// The middleware of a module cannot be built.
+    #[error("the middleware of `{module}` cannot be built")]
+    Middleware {
+        /// The module.
+        module: &'static str,
+        /// Why.
+        source: BoxError,
+    },
     /// The routes of a module collide with those of another one.
     #[error("the routes of `{module}` do not go with those of {}", list(others))]
     Merge {
@@ -57,7 +65,10 @@ pub(crate) fn assemble(
         .iter()
         .any(|routes| routes.item().inspected().is_none_or(|inspected| inspected.has_fallback));
     // No middleware around the probes: who asks them brings no token.
-    let router = Middleware::wrap(router, middleware).merge(probes);
+    let wrapped = Middleware::wrap(cx, router, middleware);
+    let wrapped =
+        wrapped.map_err(|(module, source)| AssembleError::Middleware { module, source })?;
+    let router = wrapped.merge(probes);
     Ok(if has_fallback { stack.apply_keeping_fallback(router) } else { stack.apply(router) })
 }
 

@@ -1,37 +1,50 @@
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    future::poll_fn,
+    io,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
 };
 
-use super::{BindError, set_nodelay};
+use super::{BindError, ListenAddr, listener::Listener, transport::Transport};
 
-/// How many connections the kernel may keep for us; it caps this at `net.core.somaxconn`.
-const BACKLOG: u32 = 4096;
 /// File descriptors left for everything that is not a connection.
 const SPARE_FILES: usize = 64;
 
 /// Accepts connections, no more than its limit at a time.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: Vec<Listener>,
+    // Which listener is asked first: each in turn, or a busy one would starve the others.
+    turn: usize,
     permits: Arc<Semaphore>,
     backoff: AcceptBackoff,
     // Accepting failed for want of resources, and goes on then.
     resume_at: Option<Instant>,
+    reserve: Reserve,
 }
 
 /// A connection that was let in.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: SocketAddr,
+    pub(crate) transport: Transport,
     pub(crate) permit: OwnedSemaphorePermit,
 }
+
+/// A file descriptor to give up when there are no others, so that a client that waits can be
+/// accepted and closed. It then knows, and can go elsewhere.
+#[derive(Debug, Default)]
+struct Reserve(Option<File>);
 
 /// How long to wait before accepting again, after accepting has failed.
 ///
@@ -46,30 +59,19 @@ pub struct AcceptBackoff {
 // ===== impl Acceptor =====
 
 impl Acceptor {
-    pub(crate) async fn bind(address: &str) -> Result<Self, BindError> {
-        let failed = |source| BindError::new(address, source);
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for candidate in lookup_host(address).await.map_err(failed)? {
-            match listen(candidate) {
-                Ok(listener) => return Self::new(listener).map_err(failed),
-                Err(error) => last = error,
-            }
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self {
+            listeners: vec![listener],
+            turn: 0,
+            permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            backoff: AcceptBackoff::default(),
+            resume_at: None,
+            reserve: Reserve::default(),
         }
-        Err(failed(last))
     }
 
-    pub(crate) fn adopt(listener: std::net::TcpListener) -> Result<Self, BindError> {
-        listener
-            .set_nonblocking(true)
-            .and_then(|()| TcpListener::from_std(listener))
-            .and_then(Self::new)
-            .map_err(|source| BindError::Adopt { source })
-    }
-
-    fn new(listener: TcpListener) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let permits = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        Ok(Self { listener, address, permits, backoff: AcceptBackoff::default(), resume_at: None })
+    pub(crate) fn add(&mut self, listener: Listener) {
+        self.listeners.push(listener);
     }
 
     pub(crate) fn limit(mut self, max_connections: usize) -> Self {
@@ -82,11 +84,13 @@ impl Acceptor {
             );
         }
         self.permits = Arc::new(Semaphore::new(limit));
+        self.reserve.refill();
         self
     }
 
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn addresses(&self) -> Result<Vec<ListenAddr>, BindError> {
+        let addresses = self.listeners.iter().map(Listener::address);
+        addresses.collect::<io::Result<_>>().map_err(|source| BindError::Adopt { source })
     }
 
     /// Waits for room and then for a connection. Cancel safe: nothing accepted is ever dropped.
@@ -100,24 +104,36 @@ impl Acceptor {
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            match self.listener.accept().await {
-                Ok((stream, peer)) => {
+            match poll_fn(|cx| self.poll_listeners(cx)).await {
+                (_, Ok(transport)) => {
                     self.recovered();
-                    set_nodelay(&stream);
-                    return Admitted { stream, peer, permit };
+                    return Admitted { transport, permit };
                 }
-                Err(error) => self.failed(&error),
+                (which, Err(error)) => self.failed(which, &error),
             }
         }
     }
 
+    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<(usize, io::Result<Transport>)> {
+        let count = self.listeners.len();
+        for step in 0..count {
+            let which = (self.turn + step) % count;
+            if let Poll::Ready(accepted) = self.listeners[which].poll_accept(cx) {
+                self.turn = which + 1;
+                return Poll::Ready((which, accepted));
+            }
+        }
+        Poll::Pending
+    }
+
     fn recovered(&mut self) {
+        self.reserve.refill();
         if self.backoff.succeeded() {
             tracing::info!("accepting connections again");
         }
     }
 
-    fn failed(&mut self, error: &io::Error) {
+    fn failed(&mut self, which: usize, error: &io::Error) {
         let first = self.backoff.failures == 0;
         let Some(wait) = self.backoff.failed(error) else {
             tracing::debug!(%error, "a connection was gone before it was accepted");
@@ -126,7 +142,28 @@ impl Acceptor {
         if first {
             tracing::error!(%error, "cannot accept connections; trying again until it works");
         }
+        if is_want_of_files(error) {
+            self.reserve.turn_one_away(&self.listeners[which]);
+        }
         self.resume_at = Some(Instant::now() + wait);
+    }
+}
+
+// ===== impl Reserve =====
+
+impl Reserve {
+    fn refill(&mut self) {
+        if self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+
+    fn turn_one_away(&mut self, listener: &Listener) {
+        if self.0.take().is_some() {
+            // Whoever waits is there already, and need not wake anybody.
+            drop(listener.poll_accept(&mut Context::from_waker(Waker::noop())));
+            self.refill();
+        }
     }
 }
 
@@ -163,12 +200,9 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restart must not wait for connections of the last run to time out.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+fn is_want_of_files(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| errno == Errno::MFILE || errno == Errno::NFILE)
 }
 
 /// How many connections the limit on open files leaves room for.

@@ -5,30 +5,39 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, uri::PathAndQuery};
+use http::{HeaderMap, Request, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{CutRequest, state::ConnectionState};
-use crate::drain::DrainStage;
+use super::{
+    BodyTooSlow,
+    progress::BodyProgress,
+    state::{ConnectionState, RequestLine},
+};
+use crate::{ShutdownSignal, drain::DrainStage};
 
 /// A request in flight, counted until its response has been handed over to the last byte.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     connection: Arc<ConnectionState>,
-    method: Method,
-    path: Option<PathAndQuery>,
-    started: Instant,
+    line: RequestLine,
+    turn: Turn,
     complete: bool,
 }
 
-/// A request's body. Notes on its connection when it is dropped before its end.
+/// A request's body, which has to make progress. Notes on its connection when it is dropped before
+/// its end.
 pub(crate) struct RequestBody {
     inner: Incoming,
     connection: Arc<ConnectionState>,
+    progress: BodyProgress,
+    // Most bodies are there when they are asked for, and need no timer.
+    timer: Option<Pin<Box<Sleep>>>,
 }
+
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pin_project! {
     /// A response's body, and the request that it belongs to.
@@ -36,7 +45,17 @@ pin_project! {
         #[pin]
         inner: B,
         request: InFlight,
+        // Ends a stream of events when the server asks its clients to leave.
+        ending: Option<Ending>,
     }
+}
+
+/// Whose turn it is: noted for HTTP/2, where a stalled stream does not show at the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    NotNoted,
+    Ours,
+    Clients,
 }
 
 // ===== impl InFlight =====
@@ -46,9 +65,12 @@ impl InFlight {
         let started = connection.request_started(request.version() == http::Version::HTTP_2);
         Self {
             connection: Arc::clone(connection),
-            method: request.method().clone(),
-            path: request.uri().path_and_query().cloned(),
-            started,
+            line: RequestLine {
+                method: request.method().clone(),
+                path: request.uri().path_and_query().cloned(),
+                started,
+            },
+            turn: Turn::NotNoted,
             complete: false,
         }
     }
@@ -57,25 +79,36 @@ impl InFlight {
         &self.connection
     }
 
-    fn report_cut(&self, now: Instant) {
-        let cut = CutRequest {
-            method: self.method.clone(),
-            path: self.path.as_ref().map_or("", PathAndQuery::path).to_owned(),
-            age: now - self.started,
-        };
-        tracing::warn!(
-            method = %cut.method, path = cut.path, age = ?cut.age,
-            "a request was cut off: the time to finish it is over",
-        );
-        self.connection.traffic().cut(cut);
+    pub(crate) fn started(&self) -> Instant {
+        self.line.started
+    }
+
+    fn our_turn(&mut self) {
+        if self.turn == Turn::Clients {
+            self.turn = Turn::Ours;
+            self.connection.body_goes_on();
+        }
+    }
+
+    fn clients_turn(&mut self) {
+        if self.turn == Turn::Ours {
+            self.turn = Turn::Clients;
+            self.connection.body_waits();
+        }
+    }
+
+    /// The connection becomes something else with the answer to this request.
+    pub(crate) fn upgrade(&self) {
+        self.connection.upgrade(self.line.clone());
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.our_turn();
         let now = Instant::now();
         if !self.complete && self.connection.traffic().stage() == DrainStage::Force {
-            self.report_cut(now);
+            self.connection.traffic().cut(self.line.cut(now));
         }
         self.connection.request_ended(now);
     }
@@ -85,7 +118,21 @@ impl Drop for InFlight {
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, connection: Arc<ConnectionState>) -> Self {
-        Self { inner, connection }
+        let settings = connection.settings();
+        let progress = BodyProgress::new(settings.body_grace, settings.min_body_bytes_per_second);
+        Self { inner, connection, progress, timer: None }
+    }
+}
+
+impl RequestBody {
+    /// Nothing is there to be read: ready with an error once that has lasted too long.
+    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<BodyTooSlow> {
+        let due = self.progress.waits(Instant::now());
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        timer.as_mut().poll(cx).map(|()| BodyTooSlow { received: self.progress.received() })
     }
 }
 
@@ -99,13 +146,21 @@ impl Drop for RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = axum::BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                self.progress.arrived(size as u64, Instant::now());
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(ended) => Poll::Ready(ended.map(|frame| frame.map_err(Into::into))),
+            Poll::Pending => self.poll_too_slow(cx).map(|error| Some(Err(error.into()))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -120,13 +175,26 @@ impl Body for RequestBody {
 // ===== impl ResponseBody =====
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn new(inner: B, mut request: InFlight) -> Self
+    pub(crate) fn new(inner: B, headers: &HeaderMap, mut request: InFlight) -> Self
     where
         B: Body,
     {
         request.complete = inner.is_end_stream();
-        Self { inner, request }
+        if request.connection.is_http2() && inner.size_hint().exact().is_none() {
+            request.turn = Turn::Ours;
+        }
+        let ending = is_event_stream(headers).then(|| -> Ending {
+            Box::pin(ShutdownSignal::of(request.connection.traffic()).into_requested())
+        });
+        Self { inner, request, ending }
     }
+}
+
+/// Clients of an event stream come back by themselves, so it can be ended between two events.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 impl<B: Body> Body for ResponseBody<B> {
@@ -138,9 +206,18 @@ impl<B: Body> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
+        this.request.our_turn();
+        if let Some(ending) = this.ending
+            && ending.as_mut().poll(cx).is_ready()
+        {
+            this.request.complete = true;
+            return Poll::Ready(None);
+        }
         let frame = this.inner.as_mut().poll_frame(cx);
         if matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream() {
             this.request.complete = true;
+        } else if matches!(frame, Poll::Ready(Some(Ok(_)))) {
+            this.request.clients_turn();
         }
         frame
     }

@@ -15,7 +15,6 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
-    net::TcpStream,
     task::unconstrained,
     time::{Instant, Sleep, sleep},
 };
@@ -25,23 +24,34 @@ use tower::Service;
 use super::{
     ServerSettings, Traffic,
     accept::Admitted,
+    establish::establish,
     executor::StreamTasks,
-    io::ConnectionIo,
+    io::{ConnectionIo, Place},
     service::ConnectionService,
     state::{ConnectionState, Due},
+    transport::Transport,
 };
 use crate::drain::DrainStage;
+use framework_core::Chain;
 
 /// How often an HTTP/2 client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// How often to look at a connection that is busy, should nothing else wake it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What all connections of a server have in common.
+#[derive(Clone)]
+pub(crate) struct Setting {
+    pub(crate) settings: ServerSettings,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
 /// One accepted connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    io: ConnectionIo<TcpStream>,
-    peer: SocketAddr,
+    transport: Transport,
+    place: Place,
     state: Arc<ConnectionState>,
     streams: TaskTracker,
 }
@@ -49,17 +59,17 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(
         admitted: Admitted,
-        settings: ServerSettings,
+        setting: &Setting,
         traffic: &Traffic,
         streams: TaskTracker,
     ) -> Self {
-        let Admitted { stream, peer, permit } = admitted;
-        let state = Arc::new(ConnectionState::new(traffic.clone(), settings));
-        let io = ConnectionIo::new(stream, Arc::clone(&state), permit);
-        Self { io, peer, state, streams }
+        let Admitted { transport, permit } = admitted;
+        let place = Place::new(traffic, permit);
+        let state = Arc::new(ConnectionState::new(traffic.clone(), setting.settings));
+        Self { transport, place, state, streams }
     }
 
-    pub(crate) async fn serve<S, B>(self, service: S)
+    pub(crate) async fn serve<S, B>(self, service: S, setting: Arc<Setting>)
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -69,7 +79,18 @@ impl Connection {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let (executor, _ends_streams) = StreamTasks::new(self.streams);
+        let Self { transport, place, state, streams } = self;
+        let peer = transport.peer();
+        let transport = match establish(transport, &setting, state.traffic()).await {
+            Ok(transport) => transport,
+            Err(error) => {
+                tracing::debug!(?peer, error = %Chain(&error), "a connection came to nothing");
+                return;
+            }
+        };
+        let peer = transport.peer();
+        let io = ConnectionIo::new(transport, Arc::clone(&state), place);
+        let (executor, _ends_streams) = StreamTasks::new(streams);
         let mut builder = Builder::new(executor);
         // The state's own limit covers the head as well, with one timer a connection.
         builder.http1().header_read_timeout(None);
@@ -79,10 +100,10 @@ impl Connection {
             .max_concurrent_streams(200)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY);
-        let service = ConnectionService::new(service, Arc::clone(&self.state), self.peer);
-        let protocol = builder.serve_connection_with_upgrades(TokioIo::new(self.io), service);
+        let service = ConnectionService::new(service, Arc::clone(&state), peer);
+        let protocol = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
         let mut protocol = pin!(protocol);
-        let driver = Driver { state: self.state, peer: self.peer };
+        let driver = Driver { state, peer };
         driver.run(protocol.as_mut(), |protocol| protocol.graceful_shutdown()).await;
     }
 }
@@ -90,7 +111,7 @@ impl Connection {
 /// Keeps one connection to its limits, and through a drain.
 struct Driver {
     state: Arc<ConnectionState>,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
 }
 
 /// A timer that is asked with every request and hardly ever goes off.
@@ -154,7 +175,7 @@ impl Driver {
                     }
                 }
                 Event::Due(Due::Abort(why)) => {
-                    tracing::debug!(peer = %self.peer, "dropped a connection: the client {why}");
+                    tracing::debug!(peer = ?self.peer, "dropped a connection: the client {why}");
                     return;
                 }
             }
@@ -204,7 +225,7 @@ impl Driver {
 
     fn note_end<E: std::fmt::Display>(&self, ended: Result<(), E>) {
         if let Err(error) = ended {
-            tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
+            tracing::debug!(peer = ?self.peer, %error, "a connection ended with an error");
         }
     }
 }

@@ -11,10 +11,11 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
-use super::{state::ConnectionState, traffic::OpenConnection};
+use super::{Traffic, state::ConnectionState, traffic::OpenConnection};
+use crate::drain::DrainStage;
 
 /// How long to read on after the last response, for a client that is still sending.
 const LINGER: Duration = Duration::from_millis(500);
@@ -25,24 +26,65 @@ pub(crate) struct ConnectionIo<T> {
     stream: T,
     state: Arc<ConnectionState>,
     lingering: Option<Pin<Box<Sleep>>>,
+    // Nobody drives a connection that has become something else, so it cuts itself off.
+    forced: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    _place: Place,
+}
+
+/// One connection's place among those that may be open; held from accepting to closing.
+#[derive(Debug)]
+pub(crate) struct Place {
     _open: OpenConnection,
     _permit: OwnedSemaphorePermit,
 }
 
+impl Place {
+    pub(crate) fn new(traffic: &Traffic, permit: OwnedSemaphorePermit) -> Self {
+        Self { _open: traffic.open(), _permit: permit }
+    }
+}
+
 impl<T> ConnectionIo<T> {
-    pub(crate) fn new(
-        stream: T,
-        state: Arc<ConnectionState>,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
-        let open = state.traffic().open();
-        Self { stream, state, lingering: None, _open: open, _permit: permit }
+    pub(crate) fn new(stream: T, state: Arc<ConnectionState>, place: Place) -> Self {
+        Self { stream, state, lingering: None, forced: None, _place: place }
     }
 
     fn note_write(&self, result: &Poll<io::Result<usize>>) {
         match result {
             Poll::Pending => self.state.write_stalled(),
             Poll::Ready(_) => self.state.write_moved(),
+        }
+    }
+}
+
+impl<T> ConnectionIo<T> {
+    /// Ready with an error when a connection that has become something else is to be cut off.
+    fn poll_forced(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.state.upgraded_by().is_none() {
+            return Poll::Pending;
+        }
+        let traffic = self.state.traffic();
+        let forced =
+            self.forced.get_or_insert_with(|| Box::pin(traffic.reached(DrainStage::Force)));
+        if traffic.has_reached(DrainStage::Force) || forced.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(io::Error::new(io::ErrorKind::ConnectionAborted, CutOffIo));
+        }
+        Poll::Pending
+    }
+}
+
+/// The time to finish was over before the connection was closed.
+#[derive(Debug, thiserror::Error)]
+#[error("the server has stopped")]
+struct CutOffIo;
+
+impl<T> Drop for ConnectionIo<T> {
+    fn drop(&mut self) {
+        let Some(request) = self.state.upgraded_by() else { return };
+        let traffic = self.state.traffic();
+        traffic.upgrade_ended();
+        if traffic.has_reached(DrainStage::Force) {
+            traffic.cut(request.cut(Instant::now()));
         }
     }
 }
@@ -59,6 +101,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for ConnectionIo<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(cut_off) = self.poll_forced(cx) {
+            return Poll::Ready(Err(cut_off));
+        }
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             // The one place where an idle connection is closed: nothing has arrived up to this
@@ -82,6 +127,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(cut_off) = self.poll_forced(cx) {
+            return Poll::Ready(Err(cut_off));
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note_write(&written);
         written
@@ -92,6 +140,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(cut_off) = self.poll_forced(cx) {
+            return Poll::Ready(Err(cut_off));
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note_write(&written);
         written

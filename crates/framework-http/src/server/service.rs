@@ -10,7 +10,7 @@ use std::{
 
 use axum::{body::Body, extract::ConnectInfo};
 use http::{
-    HeaderName, HeaderValue, Request, Response, Version,
+    HeaderName, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONNECTION, HeaderMap},
 };
 use http_body::Body as _;
@@ -22,13 +22,14 @@ use super::{
     body::{InFlight, RequestBody, ResponseBody},
     state::ConnectionState,
 };
+use crate::link::RequestLink;
 
 /// Between the protocol and the application: counts each request, and tells clients when to leave.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionService<S> {
     inner: S,
     connection: Arc<ConnectionState>,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     keep_alive: Option<HeaderValue>,
 }
 
@@ -53,7 +54,11 @@ pin_project! {
 }
 
 impl<S> ConnectionService<S> {
-    pub(crate) fn new(inner: S, connection: Arc<ConnectionState>, peer: SocketAddr) -> Self {
+    pub(crate) fn new(
+        inner: S,
+        connection: Arc<ConnectionState>,
+        peer: Option<SocketAddr>,
+    ) -> Self {
         let keep_alive = keep_alive_header(connection.settings().keep_alive);
         Self { inner, connection, peer, keep_alive }
     }
@@ -74,7 +79,11 @@ where
         let in_flight = InFlight::new(&self.connection, &request);
         let version = request.version();
         let mut request = request.map(|body| self.body(body));
-        request.extensions_mut().insert(ConnectInfo(self.peer));
+        let link = RequestLink::new(&self.connection, in_flight.started());
+        request.extensions_mut().insert(link);
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
         ConnectionFuture {
             inner: Calling::new(self.inner.clone(), request),
             version,
@@ -131,7 +140,12 @@ where
             let serving = request.connection().traffic().is_serving();
             say_how_long_to_stay(response.headers_mut(), serving, this.keep_alive.take());
         }
-        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, request))))
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            request.upgrade();
+        }
+        let (parts, body) = response.into_parts();
+        let body = ResponseBody::new(body, &parts.headers, request);
+        Poll::Ready(Ok(Response::from_parts(parts, body)))
     }
 }
 

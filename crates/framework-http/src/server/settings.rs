@@ -20,6 +20,12 @@ pub struct ServerSettings {
     pub keep_alive: Duration,
     /// How long a client may take no byte of a response that waits for it. Defaults to 30 s.
     pub write_stall_timeout: Duration,
+    /// How long a client may keep a handler waiting for the body of its request, in addition to
+    /// the time that what has come in earns it. Defaults to 5 s.
+    pub body_grace: Duration,
+    /// How fast a body has to come in after that, counting only the time that is spent waiting for
+    /// it. Defaults to 1024 bytes a second.
+    pub min_body_bytes_per_second: u64,
     /// How many connections may be open; those beyond wait to be accepted. Lowered to what the
     /// limit on open files leaves room for. Defaults to 10 000.
     pub max_connections: usize,
@@ -30,6 +36,10 @@ pub struct ServerSettings {
     /// Whether other processes accept from the same listener; the connections that wait there are
     /// then left to them. Defaults to `false`.
     pub shared_listener: bool,
+    /// Whether each TCP connection begins with a header of the PROXY protocol, version 1 or 2, from
+    /// which the client's address is taken. Only for servers that nobody but the proxy can reach:
+    /// anybody else could claim any address. Defaults to `false`.
+    pub proxy_protocol: bool,
 }
 
 impl Default for ServerSettings {
@@ -38,9 +48,12 @@ impl Default for ServerSettings {
             header_read_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(5),
             write_stall_timeout: Duration::from_secs(30),
+            body_grace: Duration::from_secs(5),
+            min_body_bytes_per_second: 1024,
             max_connections: 10_000,
             drain_linger: Duration::from_secs(1),
             shared_listener: false,
+            proxy_protocol: false,
         }
     }
 }
@@ -60,10 +73,31 @@ impl ServerSettings {
         self
     }
 
+    /// Sets how long a client may take no byte of a response. Defaults to 30 s.
+    #[must_use]
+    pub fn write_stall_timeout(mut self, limit: Duration) -> Self {
+        self.write_stall_timeout = limit;
+        self
+    }
+
+    /// Sets how long a client may keep a handler waiting for a body. Defaults to 5 s.
+    #[must_use]
+    pub fn body_grace(mut self, limit: Duration) -> Self {
+        self.body_grace = limit;
+        self
+    }
+
     /// Sets how many connections may be open. Defaults to 10 000.
     #[must_use]
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.max_connections = limit;
+        self
+    }
+
+    /// Sets whether TCP connections begin with a PROXY header. Defaults to `false`.
+    #[must_use]
+    pub fn proxy_protocol(mut self, expected: bool) -> Self {
+        self.proxy_protocol = expected;
         self
     }
 

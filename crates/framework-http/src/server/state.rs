@@ -1,11 +1,15 @@
 use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
+use http::{Method, uri::PathAndQuery};
 use tokio::time::Instant;
 
-use super::{ServerSettings, Traffic};
+use super::{CutRequest, ServerSettings, Traffic};
 use crate::drain::DrainStage;
 
 /// How long a connection that is closing may take before it is dropped.
@@ -28,6 +32,19 @@ pub(crate) struct ConnectionState {
     idle_since: AtomicU64,
     head_since: AtomicU64,
     stalled_since: AtomicU64,
+    // Bodies of HTTP/2 responses whose client has to make room before they go on.
+    bodies_waiting: AtomicUsize,
+    body_moved: AtomicU64,
+    // The request that made something else of the connection.
+    upgrade: OnceLock<RequestLine>,
+}
+
+/// What a request is named by in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Method,
+    pub(crate) path: Option<PathAndQuery>,
+    pub(crate) started: Instant,
 }
 
 /// What is to be done about a connection, and when.
@@ -60,6 +77,9 @@ impl ConnectionState {
             idle_since: AtomicU64::new(now),
             head_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
+            bodies_waiting: AtomicUsize::new(0),
+            body_moved: AtomicU64::new(0),
+            upgrade: OnceLock::new(),
         }
     }
 
@@ -134,6 +154,28 @@ impl ConnectionState {
         self.unread_body.store(true, Relaxed);
     }
 
+    /// The connection is about to become something else, and is counted as that until it closes.
+    pub(crate) fn upgrade(&self, request: RequestLine) {
+        if self.upgrade.set(request).is_ok() {
+            self.traffic.upgraded();
+        }
+    }
+
+    /// The request that made something else of the connection, if there was one.
+    pub(crate) fn upgraded_by(&self) -> Option<&RequestLine> {
+        self.upgrade.get()
+    }
+
+    /// A part of a response's body has been handed over, and the next is not yet asked for.
+    pub(crate) fn body_waits(&self) {
+        self.body_moved.store(self.now(), Relaxed);
+        self.bodies_waiting.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn body_goes_on(&self) {
+        self.bodies_waiting.fetch_sub(1, Relaxed);
+    }
+
     pub(crate) fn request_ended(&self, now: Instant) {
         self.idle_since.store(micros(&self.traffic, now), Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
@@ -159,7 +201,9 @@ impl ConnectionState {
 
     /// What is due next, and when; `None` while a request is being answered.
     pub(crate) fn due(&self, stage: DrainStage) -> Option<(Instant, Due)> {
-        let stalled = self.moment(&self.stalled_since).map(|since| {
+        let waiting = self.bodies_waiting.load(Relaxed) > 0;
+        let body = waiting.then(|| self.moment(&self.body_moved)).flatten();
+        let stalled = self.moment(&self.stalled_since).into_iter().chain(body).min().map(|since| {
             (since + self.settings.write_stall_timeout, Due::Abort("takes no byte of a response"))
         });
         let idle = (self.in_flight.load(Relaxed) == 0).then(|| self.due_between_requests(stage));
@@ -202,6 +246,18 @@ impl ConnectionState {
 
     fn now(&self) -> u64 {
         micros(&self.traffic, Instant::now())
+    }
+}
+
+// ===== impl RequestLine =====
+
+impl RequestLine {
+    pub(crate) fn cut(&self, now: Instant) -> CutRequest {
+        CutRequest {
+            method: self.method.clone(),
+            path: self.path.as_ref().map_or("", PathAndQuery::path).to_owned(),
+            age: now - self.started,
+        }
     }
 }
 

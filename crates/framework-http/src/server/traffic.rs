@@ -35,6 +35,7 @@ struct Shared {
     epoch: Instant,
     open: AtomicUsize,
     in_flight: AtomicUsize,
+    upgraded: AtomicUsize,
     accepted: AtomicU64,
     // `stage` again as a plain number, for the one look at it that every response takes.
     stage_now: AtomicU8,
@@ -57,6 +58,7 @@ impl Traffic {
             epoch: Instant::now(),
             open: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
+            upgraded: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             stage_now: AtomicU8::new(DrainStage::Serving as u8),
             stage: watch::Sender::new(DrainStage::Serving),
@@ -78,6 +80,12 @@ impl Traffic {
         self.shared.in_flight.load(Ordering::Relaxed)
     }
 
+    /// How many of the open connections are no longer HTTP, but what they were upgraded to.
+    #[must_use]
+    pub fn upgraded_connections(&self) -> usize {
+        self.shared.upgraded.load(Ordering::Relaxed)
+    }
+
     /// How many connections have been accepted since the server was made.
     #[must_use]
     pub fn accepted_connections(&self) -> u64 {
@@ -92,6 +100,22 @@ impl Traffic {
 
     pub(crate) fn watch_stage(&self) -> watch::Receiver<DrainStage> {
         self.shared.stage.subscribe()
+    }
+
+    /// Waits until the server has come as far as `stage`, or further.
+    pub(crate) fn reached(&self, stage: DrainStage) -> impl Future<Output = ()> + Send + use<> {
+        let mut stages = self.watch_stage();
+        // Keeps the channel open: what never comes is waited for, not mistaken for the end.
+        let traffic = self.clone();
+        async move {
+            let _ = stages.wait_for(|now| *now >= stage).await;
+            drop(traffic);
+        }
+    }
+
+    /// Whether the server has come as far as `stage`, or further.
+    pub(crate) fn has_reached(&self, stage: DrainStage) -> bool {
+        self.shared.stage_now.load(Ordering::Relaxed) >= stage as u8
     }
 
     /// Hears of every connection that closes.
@@ -137,7 +161,20 @@ impl Traffic {
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn upgraded(&self) {
+        self.shared.upgraded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn upgrade_ended(&self) {
+        self.shared.upgraded.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes a request that is cut off, and says so in the log.
     pub(crate) fn cut(&self, request: CutRequest) {
+        tracing::warn!(
+            method = %request.method, path = request.path, age = ?request.age,
+            "a request was cut off: the time to finish it is over",
+        );
         self.shared.cut.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     }
 
@@ -152,6 +189,7 @@ impl fmt::Debug for Traffic {
             .field("stage", &self.stage())
             .field("open_connections", &self.open_connections())
             .field("requests_in_flight", &self.requests_in_flight())
+            .field("upgraded_connections", &self.upgraded_connections())
             .finish_non_exhaustive()
     }
 }

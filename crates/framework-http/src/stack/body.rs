@@ -24,6 +24,11 @@ pub struct BodyTooLarge {
 }
 
 impl BodyTooLarge {
+    #[cfg(feature = "decompression")]
+    pub(crate) fn of(limit: u64) -> Self {
+        Self { limit }
+    }
+
     pub(crate) fn problem(self) -> Problem {
         Problem::too_large().detail(self.to_string()).extension("limit", self.limit)
     }
@@ -31,16 +36,16 @@ impl BodyTooLarge {
 
 /// How much of a body of unknown size has come in.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Received(Arc<AtomicU64>);
+pub(crate) struct Received(Arc<AtomicU64>);
 
 impl Received {
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
 /// A request's body of unknown size: counted, and ended by an error at its limit.
-pub(super) struct LimitedBody {
+pub(crate) struct LimitedBody {
     inner: Body,
     limit: u64,
     received: Received,
@@ -53,7 +58,7 @@ pub(super) struct ObservedBody {
 }
 
 impl LimitedBody {
-    pub(super) fn new(inner: Body, limit: u64) -> (Self, Received) {
+    pub(crate) fn new(inner: Body, limit: u64) -> (Self, Received) {
         let received = Received::default();
         (Self { inner, limit, received: received.clone() }, received)
     }

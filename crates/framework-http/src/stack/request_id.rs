@@ -2,10 +2,15 @@ use std::{
     convert::Infallible,
     fmt,
     hash::{BuildHasher as _, RandomState},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
+use arc_swap::ArcSwap;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 
 use crate::Problem;
@@ -30,12 +35,29 @@ const MAX_LENGTH: usize = 128;
 pub struct RequestId(HeaderValue);
 
 /// Makes ids: 128 bits in hexadecimal, random per process and counted up in a scrambled order.
+///
+/// It makes them a block at a time, as slices of one allocation: an id of its own would cost two,
+/// with every request.
 #[derive(Debug)]
 pub(super) struct RequestIds {
     process: [u8; 16],
     seed: u64,
-    next: AtomicU64,
+    next_block: AtomicU64,
+    block: ArcSwap<Block>,
 }
+
+/// The text of [`IDS`] ids, and how many of them have been given out.
+#[derive(Debug)]
+struct Block {
+    text: Bytes,
+    used: AtomicUsize,
+}
+
+/// How many ids are made at a time: one that is kept keeps 2 KiB alive.
+const IDS: usize = 64;
+
+/// The length of an id that is made here, in bytes.
+const LENGTH: usize = 32;
 
 // ===== impl RequestId =====
 
@@ -90,7 +112,9 @@ impl RequestIds {
     pub(super) fn new() -> Self {
         // Each `RandomState` has keys of its own, from the operating system's randomness.
         let random = || RandomState::new().hash_one(());
-        Self { process: hexadecimal(random()), seed: random(), next: AtomicU64::new(0) }
+        let (process, seed) = (hexadecimal(random()), random());
+        let block = ArcSwap::from_pointee(Block::new(&process, seed, 0));
+        Self { process, seed, next_block: AtomicU64::new(1), block }
     }
 
     /// The id of a request, which has it among its headers from then on: for handlers, and for
@@ -104,11 +128,35 @@ impl RequestIds {
     }
 
     fn make(&self) -> RequestId {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut text = [0_u8; 32];
-        text[..16].copy_from_slice(&self.process);
-        text[16..].copy_from_slice(&hexadecimal(scramble(self.seed.wrapping_add(count))));
-        RequestId(HeaderValue::from_bytes(&text).expect("hexadecimal is ASCII"))
+        loop {
+            if let Some(id) = self.block.load().take() {
+                return id;
+            }
+            // Two threads that come here at once make two blocks, and one of them is lost.
+            let number = self.next_block.fetch_add(1, Relaxed);
+            self.block.store(Arc::new(Block::new(&self.process, self.seed, number)));
+        }
+    }
+}
+
+// ===== impl Block =====
+
+impl Block {
+    fn new(process: &[u8; 16], seed: u64, number: u64) -> Self {
+        let mut text = Vec::with_capacity(IDS * LENGTH);
+        for step in 0..IDS as u64 {
+            let count = number.wrapping_mul(IDS as u64).wrapping_add(step);
+            text.extend_from_slice(process);
+            text.extend_from_slice(&hexadecimal(scramble(seed.wrapping_add(count))));
+        }
+        Self { text: text.into(), used: AtomicUsize::new(0) }
+    }
+
+    /// An id that nobody else gets; `None` once there are no more.
+    fn take(&self) -> Option<RequestId> {
+        let at = self.used.fetch_add(1, Relaxed);
+        let text = (at < IDS).then(|| self.text.slice(at * LENGTH..(at + 1) * LENGTH))?;
+        Some(RequestId(HeaderValue::from_maybe_shared(text).expect("hexadecimal is ASCII")))
     }
 }
 
@@ -133,7 +181,7 @@ fn scramble(mut x: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, sync::Mutex};
 
     use super::*;
 
@@ -167,5 +215,21 @@ mod tests {
         let made: HashSet<_> = (0..10_000).map(|_| ids.make().to_string()).collect();
         assert_eq!(made.len(), 10_000);
         assert!(made.iter().all(|id| id.len() == 32));
+    }
+
+    #[test]
+    fn ids_do_not_repeat_among_threads() {
+        let ids = RequestIds::new();
+        let made = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let own: Vec<_> = (0..5_000).map(|_| ids.make().to_string()).collect();
+                    made.lock().unwrap().extend(own);
+                });
+            }
+        });
+        let made = made.into_inner().unwrap();
+        assert_eq!(made.iter().collect::<HashSet<_>>().len(), made.len());
     }
 }

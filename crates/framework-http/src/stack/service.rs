@@ -21,6 +21,7 @@ use super::{
     observer::{Observation, known},
     routes::RouteName,
 };
+use crate::{extract::patience, link::RequestLink};
 
 /// [`Stack`](super::Stack) around a service.
 #[derive(Clone, Debug)]
@@ -99,6 +100,9 @@ where
             let route = route.unwrap_or_else(|| self.shared.names.find(&request));
             Observation::start(observer, request.method(), route)
         });
+        let limit = self.shared.limits.request_timeout;
+        let timeout = patience(request.headers()).map_or(limit, |patience| patience.min(limit));
+        RequestLink::limit(request.extensions_mut(), timeout);
         let mut counted = None;
         let inner = match self.admit(&mut request) {
             Admission::Refused(too_large) => {
@@ -115,7 +119,6 @@ where
                 Inner::Calling { future: span.in_scope(|| self.inner.call(request)) }
             }
         };
-        let timeout = self.shared.limits.request_timeout;
         StackFuture::new(inner, OnItsWay { id, span, observation, timeout, counted })
     }
 }

@@ -39,6 +39,12 @@ impl Client {
         Self { stream: TcpStream::connect(address).await.unwrap(), received: Vec::new() }
     }
 
+    /// `None` if the connection is refused.
+    pub(crate) async fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        Some(Self { stream, received: Vec::new() })
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         // What the server has closed shows when the answer is read.
         let _ = self.stream.write_all(text.as_bytes()).await;
@@ -68,6 +74,26 @@ impl Client {
                 _ if self.received.is_empty() => return Got::Nothing,
                 _ => return Got::Part,
             }
+        }
+    }
+
+    /// Everything up to where the server closes, or resets.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut all = std::mem::take(&mut self.received);
+        let mut chunk = [0; 4096];
+        while let Ok(n @ 1..) = self.stream.read(&mut chunk).await {
+            all.extend_from_slice(&chunk[..n]);
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    /// Reads until `text` has come in.
+    pub(crate) async fn read_until(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.received).contains(text) {
+            let mut chunk = [0; 4096];
+            let n = self.stream.read(&mut chunk).await.unwrap();
+            assert!(n > 0, "closed before {text:?}: {:?}", String::from_utf8_lossy(&self.received));
+            self.received.extend_from_slice(&chunk[..n]);
         }
     }
 
@@ -117,6 +143,17 @@ impl Running {
         let mut serving = JoinSet::new();
         serving.spawn(server.serve(service, signal));
         Self { address, control, traffic, serving }
+    }
+
+    /// Waits until every connection is closed.
+    pub(crate) async fn none_open(&self) {
+        let all_closed = async {
+            while self.traffic.open_connections() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = std::time::Duration::from_secs(10);
+        tokio::time::timeout(limit, all_closed).await.expect("connections are closed in time");
     }
 
     /// Waits for the server to end.

@@ -16,7 +16,7 @@ use tokio::{
 use crate::client::Running;
 
 /// An HTTP/2 connection; the task ends when the server has closed it.
-async fn connect(server: &Running) -> (SendRequest<Body>, JoinSet<hyper::Result<()>>) {
+pub(crate) async fn connect(server: &Running) -> (SendRequest<Body>, JoinSet<hyper::Result<()>>) {
     let stream = TcpStream::connect(server.address).await.unwrap();
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     let mut task = JoinSet::new();

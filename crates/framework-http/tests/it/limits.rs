@@ -4,7 +4,7 @@ use axum::{
     Router,
     routing::{get, post},
 };
-use framework_http::{Server, ServerSettings};
+use framework_http::{Json, Server, ServerSettings};
 use tokio::time::Instant;
 
 use crate::client::{Client, Got, Running};
@@ -97,4 +97,74 @@ async fn an_address_in_use_is_an_error_of_its_own() {
     assert!(error.is_addr_in_use());
     assert_eq!(error.to_string(), format!("the address `{address}` is in use"));
     assert!(!Server::bind("256.0.0.1:80").await.unwrap_err().is_addr_in_use());
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_in_is_a_408_and_ends_its_connection() {
+    let read = async |Json(numbers): Json<Vec<u64>>| numbers.len().to_string();
+    let settings = ServerSettings::default().body_grace(SHORT);
+    let server = Running::start(Router::new().route("/", post(read)), settings).await;
+    let mut client = Client::connect(server.address).await;
+    let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
+    let start = Instant::now();
+    client.send(&format!("{head}content-length: 100\r\n\r\n[1,")).await;
+    assert_eq!(client.answer().await.status, 408);
+    let took = start.elapsed();
+    assert!(took >= SHORT - Duration::from_millis(20) && took < SHORT * 3, "{took:?}");
+    client.closed().await;
+    drop(client);
+    server.none_open().await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_in_fast_enough_may_take_longer_than_its_grace() {
+    let read = async |body: axum::body::Bytes| body.len().to_string();
+    let settings = ServerSettings::default().body_grace(SHORT);
+    let server = Running::start(Router::new().route("/", post(read)), settings).await;
+    let mut client = Client::connect(server.address).await;
+    client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4096\r\n\r\n").await;
+    let mut pace = tokio::time::interval(SHORT / 2);
+    for _ in 0..8 {
+        pace.tick().await;
+        client.send(&"x".repeat(512)).await;
+    }
+    assert_eq!(client.answer().await.body, "4096");
+}
+
+/// A response without an end, in pieces that fill a socket's buffer soon.
+fn endless() -> Router {
+    let endless = async || {
+        let chunk = || Ok::<_, std::io::Error>(axum::body::Bytes::from_static(&[b'x'; 65536]));
+        axum::body::Body::from_stream(futures_util::stream::repeat_with(chunk))
+    };
+    hello().route("/endless", get(endless))
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_byte_of_a_response_loses_its_connection() {
+    let settings = ServerSettings::default().write_stall_timeout(SHORT);
+    let server = Running::start(endless(), settings).await;
+    let mut client = Client::connect(server.address).await;
+    let start = Instant::now();
+    client.send("GET /endless HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    client.read_until("HTTP/1.1 200").await;
+    server.none_open().await;
+    // Filling the buffers takes a moment as well.
+    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+    assert_eq!(server.traffic.requests_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn an_http2_client_that_opens_no_window_loses_its_connection() {
+    let settings = ServerSettings::default().write_stall_timeout(SHORT);
+    let server = Running::start(endless(), settings).await;
+    let (mut sender, mut closed) = crate::http2::connect(&server).await;
+    let request = http::Request::get("http://test/endless").body(axum::body::Body::empty());
+    let response = sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    // The body is not read, so the window stays shut while pings go on.
+    closed.join_next().await;
+    server.none_open().await;
+    drop(response);
+    assert_eq!(server.traffic.requests_in_flight(), 0);
 }

@@ -7,7 +7,23 @@ mod client;
 mod drain;
 mod extract;
 mod http2;
+#[cfg(feature = "idempotency")]
+mod idempotency;
 mod inject;
+#[cfg(all(
+    feature = "compression",
+    feature = "cors",
+    feature = "decompression",
+    feature = "rate-limit",
+    feature = "security-headers"
+))]
+mod layers;
 mod limits;
+mod listeners;
 mod module;
+mod shutdown;
 mod stack;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "ws")]
+mod websocket;

@@ -11,13 +11,18 @@ use axum::{
     middleware::{Next, from_fn},
     routing::{any, get, post},
 };
+use framework_config::Sources;
 use framework_core::{BoxModule, HealthStatus, Phase, Registrar, ShutdownReason, module_fn};
 use framework_http::{
     BindError, HttpExt, HttpHandle, HttpModule, HttpSettings, MiddlewareStage, Readiness,
 };
 use framework_registry::Plan;
 use http_body_util::BodyExt as _;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::Notify,
+    time::Instant,
+};
 
 use crate::{
     app::{App, plan},
@@ -322,4 +327,36 @@ fn two_fallbacks_are_refused() {
 fn routes_without_a_server_are_refused() {
     let error = Plan::new([greetings()]).unwrap_err().to_string();
     assert!(error.contains("http routes"), "{error}");
+}
+
+#[tokio::test]
+async fn further_addresses_are_served_as_the_settings_say() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let settings = HttpSettings {
+        addr: "127.0.0.1:0".to_owned(),
+        also: vec![format!("unix:{}", path.display())],
+        ..HttpSettings::default()
+    };
+    let app =
+        App::ready(plan([BoxModule::new(HttpModule::new().settings(settings)), greetings()])).await;
+    let mut unix = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let request = b"GET /greetings/1 HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+    unix.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    unix.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("hello"), "{answer}");
+    assert_eq!(app.stop().await, [""; 0]);
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_address_that_is_none_is_a_fault_of_the_settings() {
+    let faults = |also: &str| {
+        let text = format!("[http]\nalso = [{also:?}]\n");
+        let loaded = Sources::none().toml_text("app.toml", text).load().unwrap();
+        loaded.section::<HttpSettings>("http").is_err()
+    };
+    assert!(!faults("unix:/run/app.sock") && !faults("[::1]:80"));
+    assert!(faults("unix:") && faults("/run/app.sock") && faults("localhost"));
 }

@@ -9,7 +9,8 @@ use axum::{
     routing::{get, post},
 };
 use framework_http::{
-    Json, Problem, RequestId, RequestObserver, RequestRecord, ServerSettings, Stack, StackService,
+    Deadline, Json, Problem, RequestId, RequestObserver, RequestRecord, ServerSettings, Stack,
+    StackService,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -270,4 +271,45 @@ impl std::io::Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_knows_the_sooner_of_the_clients_deadline_and_the_servers() {
+    let left = async |deadline: Deadline| {
+        let (_, left) = deadline.header().unwrap();
+        left.to_str().unwrap().to_owned()
+    };
+    let router = Router::new().route("/", get(left));
+    let service = Stack::new().request_timeout(Duration::from_secs(5)).apply(router);
+    for (sent, seen) in
+        [(None, "5000"), (Some("750"), "750"), (Some("9000"), "5000"), (Some("soon"), "5000")]
+    {
+        let mut request = Request::get("/");
+        if let Some(sent) = sent {
+            request = request.header("x-request-timeout-ms", sent);
+        }
+        let response = service.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, seen, "{sent:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_given_up_when_its_client_no_longer_waits_and_lets_go_of_what_it_holds() {
+    let held = Arc::new(());
+    let holds = {
+        let held = Arc::clone(&held);
+        async move || {
+            let _held = Arc::clone(&held);
+            std::future::pending::<()>().await;
+        }
+    };
+    let service = Stack::new().apply(Router::new().route("/", get(holds)));
+    let before = Arc::strong_count(&held);
+    let request = Request::get("/").header("x-request-timeout-ms", "200");
+    let start = tokio::time::Instant::now();
+    let response = service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert!(start.elapsed() < Duration::from_millis(210), "{:?}", start.elapsed());
+    assert!(Arc::strong_count(&held) <= before);
 }

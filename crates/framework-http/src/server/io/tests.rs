@@ -5,7 +5,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{ServerSettings, Traffic};
+use crate::ServerSettings;
 
 /// A connection that has served one request and is idle, and its client.
 async fn idle() -> (ConnectionIo<DuplexStream>, DuplexStream, Arc<ConnectionState>) {
@@ -14,7 +14,8 @@ async fn idle() -> (ConnectionIo<DuplexStream>, DuplexStream, Arc<ConnectionStat
     state.request_started(false);
     state.request_ended(Instant::now());
     let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-    (ConnectionIo::new(server, Arc::clone(&state), permit), client, state)
+    let place = Place::new(state.traffic(), permit);
+    (ConnectionIo::new(server, Arc::clone(&state), place), client, state)
 }
 
 #[tokio::test]

@@ -1,0 +1,153 @@
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+    task::{Context, Poll},
+};
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, lookup_host};
+
+use super::{BindError, transport::Transport};
+
+/// How many connections the kernel may keep for us; it caps this at `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
+
+/// What the addresses of Unix sockets begin with.
+const UNIX: &str = "unix:";
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ListenAddr {
+    /// A TCP port.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// A socket that accepts connections.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a Unix socket, which goes with its listener.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    // Tells it from one that another process has put in its place.
+    inode: u64,
+}
+
+impl Listener {
+    /// Listens on `host:port`, or on `unix:` and a path.
+    pub(crate) async fn bind(address: &str) -> Result<Self, BindError> {
+        let failed = |source| BindError::new(address, source);
+        if let Some(path) = address.strip_prefix(UNIX) {
+            return bind_unix(Path::new(path)).map_err(failed);
+        }
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for candidate in lookup_host(address).await.map_err(failed)? {
+            match bind_tcp(candidate) {
+                Ok(listener) => return Ok(Self::Tcp(listener)),
+                Err(error) => last = error,
+            }
+        }
+        Err(failed(last))
+    }
+
+    pub(crate) fn adopt(listener: std::net::TcpListener) -> Result<Self, BindError> {
+        listener
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(listener))
+            .map(Self::Tcp)
+            .map_err(|source| BindError::Adopt { source })
+    }
+
+    pub(crate) fn address(&self) -> io::Result<ListenAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(ListenAddr::Tcp),
+            Self::Unix(_, file) => Ok(ListenAddr::Unix(file.path.clone())),
+        }
+    }
+
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Transport>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
+                set_nodelay(&stream);
+                Transport::Tcp(stream, peer)
+            }),
+            Self::Unix(listener, _) => {
+                listener.poll_accept(cx).map_ok(|(stream, _)| Transport::Unix(stream))
+            }
+        }
+    }
+}
+
+impl ListenAddr {
+    /// The TCP address, if it is one.
+    #[must_use]
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode);
+        if ours && let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket's file");
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for connections of the last run to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Binds a Unix socket. A file that a process left behind is in nobody's way: whether one listens
+/// there shows when it is connected to.
+fn bind_unix(path: &Path) -> io::Result<Listener> {
+    let bound = UnixListener::bind(path).or_else(|error| {
+        if error.kind() != io::ErrorKind::AddrInUse || !is_left_behind(path) {
+            return Err(error);
+        }
+        std::fs::remove_file(path)?;
+        UnixListener::bind(path)
+    })?;
+    let inode = std::fs::symlink_metadata(path)?.ino();
+    Ok(Listener::Unix(bound, SocketFile { path: path.to_owned(), inode }))
+}
+
+fn is_left_behind(path: &Path) -> bool {
+    // Connecting to what is no socket is refused as well.
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    is_socket
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// Sends small responses at once: the server writes whole messages.
+fn set_nodelay(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+}
