@@ -340,6 +340,11 @@ impl Declarations {
         self.keys[id.index()].0
     }
 
+    /// Every key, by position.
+    pub fn keys(&self) -> impl Iterator<Item = Key> {
+        self.keys.iter().map(|(key, _)| *key)
+    }
+
     /// How many keys were named.
     #[must_use]
     pub fn key_count(&self) -> usize {

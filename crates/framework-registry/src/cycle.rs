@@ -2,7 +2,7 @@ use framework_core::{Declarations, Issue, NeedMode, Place};
 
 use crate::{
     codes,
-    edge::{Edge, Reason},
+    edge::{Edge, Names, Reason},
     order,
     values::{Take, Values},
 };
@@ -13,8 +13,9 @@ pub(crate) fn of_modules(
     edges: &[Edge],
     graph: &order::Order,
     values: &Values<'_>,
+    names: &Names,
 ) -> Vec<Issue> {
-    let cycles = order::cycles(graph, |edge| edges[edge].reason.strength());
+    let cycles = order::cycles(graph, |edge| edges[edge].why.strength());
     let describe = |cycle: Vec<usize>| {
         let steps: Vec<_> = cycle
             .iter()
@@ -22,14 +23,18 @@ pub(crate) fn of_modules(
                 let edge = edges[at];
                 let name = declarations.module(edge.after).name;
                 let other = declarations.module(edge.before).name;
-                Step { name: name.to_owned(), row: row(edge, other), place: place(edge, values) }
+                Step {
+                    name: name.to_owned(),
+                    row: row(edge, other, names),
+                    place: place(edge, values, names),
+                }
             })
             .collect();
-        let weakest = cycle.iter().map(|&at| edges[at]).min_by_key(|edge| edge.reason.strength());
+        let weakest = cycle.iter().map(|&at| edges[at]).min_by_key(|edge| edge.why.strength());
         let summary = format!("{} modules form a cycle", steps.len());
         let issue = draw(Issue::new(&codes::CYCLE, summary), steps);
         match weakest {
-            Some(edge) => issue.help(cure(declarations, edge)),
+            Some(edge) => issue.help(cure(declarations, edge, names)),
             None => issue,
         }
     };
@@ -100,8 +105,8 @@ fn draw(issue: Issue, steps: Vec<Step>) -> Issue {
     })
 }
 
-fn row(edge: Edge, other: &str) -> String {
-    match edge.reason {
+fn row(edge: Edge, other: &str, names: &Names) -> String {
+    match names.reason(edge.why) {
         Reason::Needs(key) => format!("needs `{key}`"),
         Reason::Uses(key) => format!("uses `{key}`"),
         Reason::Contributes(kind) => format!("contributes {kind}"),
@@ -112,10 +117,10 @@ fn row(edge: Edge, other: &str) -> String {
     }
 }
 
-fn place(edge: Edge, values: &Values<'_>) -> String {
+fn place(edge: Edge, values: &Values<'_>, names: &Names) -> String {
     let place = Place::from(edge.location);
     let other = values.declarations.module(edge.before).name;
-    match edge.reason {
+    match names.reason(edge.why) {
         Reason::Needs(_) | Reason::Uses(_) => format!("{place}   (provided by {other})"),
         Reason::Contributes(_) => format!("{place}   (collected by {other})"),
         Reason::Collects(_) => format!("{place}   (contributed by {other})"),
@@ -123,10 +128,10 @@ fn place(edge: Edge, values: &Values<'_>) -> String {
     }
 }
 
-fn cure(declarations: &Declarations, edge: Edge) -> String {
+fn cure(declarations: &Declarations, edge: Edge, names: &Names) -> String {
     let (waits, other) =
         (declarations.module(edge.after).name, declarations.module(edge.before).name);
-    match edge.reason {
+    match names.reason(edge.why) {
         Reason::After => format!(
             "an `after` edge is the weakest one here; remove it, or let `{waits}` subscribe to an \
              event of `{other}`"

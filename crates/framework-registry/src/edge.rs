@@ -1,6 +1,6 @@
 use std::{fmt, panic::Location};
 
-use framework_core::{Key, ModuleId};
+use framework_core::{Declarations, Key, KeyId, KindRecord, ModuleId};
 
 /// Why one module starts before another.
 #[derive(Clone, Copy, Debug)]
@@ -9,9 +9,28 @@ pub(crate) struct Edge {
     pub(crate) before: ModuleId,
     /// The module that waits.
     pub(crate) after: ModuleId,
-    pub(crate) reason: Reason,
+    pub(crate) why: Why,
     /// The declaration that the edge comes from.
     pub(crate) location: &'static Location<'static>,
+}
+
+/// A [`Reason`] by the positions of what it names, which takes little room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    Needs(KeyId),
+    Uses(KeyId),
+    Contributes(u32),
+    Collects(u32),
+    Requires,
+    After,
+    Foundation,
+}
+
+/// What reasons name, by position.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    keys: Vec<Key>,
+    kinds: Vec<&'static str>,
 }
 
 /// Why a module waits for another.
@@ -34,10 +53,30 @@ pub enum Reason {
     Foundation,
 }
 
-impl Reason {
+impl Names {
+    pub(crate) fn of(declarations: &Declarations, kinds: &[KindRecord]) -> Self {
+        Self {
+            keys: declarations.keys().collect(),
+            kinds: kinds.iter().map(|kind| kind.name).collect(),
+        }
+    }
+
+    pub(crate) fn reason(&self, why: Why) -> Reason {
+        match why {
+            Why::Needs(key) => Reason::Needs(self.keys[key.index()]),
+            Why::Uses(key) => Reason::Uses(self.keys[key.index()]),
+            Why::Contributes(kind) => Reason::Contributes(self.kinds[kind as usize]),
+            Why::Collects(kind) => Reason::Collects(self.kinds[kind as usize]),
+            Why::Requires => Reason::Requires,
+            Why::After => Reason::After,
+            Why::Foundation => Reason::Foundation,
+        }
+    }
+}
+
+impl Why {
     /// Whether the module cannot do without the other.
-    #[must_use]
-    pub fn is_hard(self) -> bool {
+    pub(crate) fn is_hard(self) -> bool {
         matches!(self, Self::Needs(_) | Self::Contributes(_) | Self::Requires)
     }
 

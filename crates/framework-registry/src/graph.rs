@@ -2,7 +2,11 @@ use std::{fmt, panic::Location};
 
 use framework_core::{Lifetime, Place, Stage};
 
-use crate::{Reason, hash};
+use crate::{
+    Reason,
+    edge::{Names, Why},
+    hash,
+};
 
 /// What an application consists of, and who waits for whom: a [`Plan`](crate::Plan) without its
 /// code, for people and tools. Modules of a running application find theirs with
@@ -13,6 +17,7 @@ use crate::{Reason, hash};
 #[derive(Clone, Debug)]
 pub struct Graph {
     pub(crate) modules: Vec<ModuleNode>,
+    pub(crate) names: Names,
 }
 
 /// A module in its place in a [`Graph`].
@@ -48,8 +53,8 @@ pub struct Wait {
     /// The position of the other module in start order.
     pub module: usize,
     // There is mostly one, which then takes no list.
-    pub(crate) reason: Reason,
-    pub(crate) more: Vec<Reason>,
+    pub(crate) why: Why,
+    more: Vec<Why>,
 }
 
 /// A value that a module provides.
@@ -83,6 +88,19 @@ impl Graph {
         hash::fnv1a(self.to_string().as_bytes())
     }
 
+    /// Why a module waits, each reason once.
+    pub fn reasons(&self, wait: &Wait) -> impl Iterator<Item = Reason> {
+        wait.whys().map(|why| self.names.reason(why))
+    }
+
+    /// Every reason, in one line; that the other is a foundation only if there is no other.
+    #[must_use]
+    pub fn why(&self, wait: &Wait) -> String {
+        let own = self.reasons(wait).filter(|reason| *reason != Reason::Foundation);
+        let own: Vec<_> = own.map(|reason| reason.to_string()).collect();
+        if own.is_empty() { Reason::Foundation.to_string() } else { own.join(", ") }
+    }
+
     /// The fewest steps in which the modules can start, each as late as its place in it: a module
     /// is one level after the last of those that it waits for.
     #[must_use]
@@ -97,26 +115,17 @@ impl Graph {
 }
 
 impl Wait {
-    pub(crate) fn new(module: usize, reason: Reason) -> Self {
-        Self { module, reason, more: Vec::new() }
+    pub(crate) fn new(module: usize, why: Why) -> Self {
+        Self { module, why, more: Vec::new() }
     }
 
-    /// Why the module waits, each reason once.
-    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
-        std::iter::once(self.reason).chain(self.more.iter().copied())
+    pub(crate) fn whys(&self) -> impl Iterator<Item = Why> {
+        std::iter::once(self.why).chain(self.more.iter().copied())
     }
 
-    /// Every reason, in one line; that the other is a foundation only if there is no other.
-    #[must_use]
-    pub fn why(&self) -> String {
-        let own = self.reasons().filter(|reason| *reason != Reason::Foundation);
-        let own: Vec<_> = own.map(|reason| reason.to_string()).collect();
-        if own.is_empty() { Reason::Foundation.to_string() } else { own.join(", ") }
-    }
-
-    pub(crate) fn add(&mut self, reason: Reason) {
-        if !self.reasons().any(|known| known == reason) {
-            self.more.push(reason);
+    pub(crate) fn add(&mut self, why: Why) {
+        if !self.whys().any(|known| known == why) {
+            self.more.push(why);
         }
     }
 }
@@ -125,9 +134,7 @@ impl ModuleNode {
     /// Whom the module waits for because of what it or they say, and not because the other is a
     /// foundation, for which everyone waits.
     pub fn own_waits(&self) -> impl Iterator<Item = &Wait> {
-        self.waits_for
-            .iter()
-            .filter(|wait| wait.reasons().any(|reason| reason != Reason::Foundation))
+        self.waits_for.iter().filter(|wait| wait.whys().any(|why| why != Why::Foundation))
     }
 
     /// The place that added the module, as text.
@@ -144,7 +151,7 @@ impl fmt::Display for Graph {
             for (n, wait) in module.own_waits().enumerate() {
                 let lead = if n == 0 { "after" } else { "and" };
                 let other = self.modules[wait.module].name;
-                write!(f, " {lead} {other} ({})", wait.why())?;
+                write!(f, " {lead} {other} ({})", self.why(wait))?;
             }
             writeln!(f)?;
             module.values.iter().try_for_each(|value| writeln!(f, "    {value}"))?;

@@ -6,8 +6,10 @@ use framework_core::{
 };
 
 use crate::{
-    Graph, ModuleNode, PlanError, Reason, ValueNode, Wait, captive, codes, cycle, edge::Edge,
-    order, relations, values::Values,
+    Graph, ModuleNode, PlanError, ValueNode, Wait, captive, codes, cycle,
+    edge::{Edge, Names, Why},
+    order, relations,
+    values::Values,
 };
 
 /// An application whose modules fit together: what it consists of, and the code to run.
@@ -86,9 +88,10 @@ impl Plan {
         edges.extend(values.edges());
         let kinds: Vec<_> = declarations.kinds().collect();
         issues.extend(kinds.iter().filter_map(|kind| unclaimed(&declarations, kind)));
-        kinds.iter().for_each(|kind| contributions(kind, &mut edges));
+        (0..).zip(&kinds).for_each(|(at, kind)| contributions(at, kind, &mut edges));
+        let names = Names::of(&declarations, &kinds);
 
-        let start = start_order(&declarations, &mut edges, &values, &mut issues);
+        let start = start_order(&declarations, &mut edges, &values, &names, &mut issues);
         let takes = cycle::takes(&values);
         let makes = takes.iter().map(|(taker, take)| (take.provider.index(), *taker));
         let makes = order::graph(values.active.len(), makes);
@@ -110,7 +113,7 @@ impl Plan {
         match (nodes, start) {
             (Some(nodes), Some(start)) if issues.is_empty() => {
                 let made = Made { order: make_order, deferred, active };
-                Ok(Self::assemble(declarations, nodes, &start, &made, heard))
+                Ok(Self::assemble(declarations, nodes, &start, &made, names, heard))
             }
             _ => Err(PlanError::new(issues)),
         }
@@ -121,6 +124,7 @@ impl Plan {
         nodes: Vec<ModuleNode>,
         start: &[usize],
         made: &Made,
+        names: Names,
         observers: Vec<Observe>,
     ) -> Self {
         let graph_key = Key::of::<Graph>();
@@ -136,14 +140,14 @@ impl Plan {
             record.constructs.sort_by_key(|construct| rank[construct.provider.index()]);
             let deferred = record.constructs.iter().map(|c| made.deferred[c.provider.index()]);
             let deferred = deferred.collect();
-            let wait = |wait: &Wait| (wait.module, wait.reasons().any(Reason::is_hard));
+            let wait = |wait: &Wait| (wait.module, wait.whys().any(Why::is_hard));
             let waits_for = node.waits_for.iter().map(wait).collect();
             Some(PlannedModule { record, waits_for, deferred })
         };
         let mut modules = Vec::with_capacity(nodes.len());
         modules.extend(nodes.iter().zip(start).filter_map(take));
         // For those who show the application to people.
-        let graph = Arc::new(Graph { modules: nodes });
+        let graph = Arc::new(Graph { modules: nodes, names });
         if !has_graph {
             slots.add(Arc::clone(&graph));
         }
@@ -261,7 +265,7 @@ fn unclaimed(declarations: &Declarations, kind: &KindRecord) -> Option<Issue> {
     Some(rows.help(format!("add the module that collects {}, or contribute none", kind.name)))
 }
 
-fn contributions(kind: &KindRecord, edges: &mut Vec<Edge>) {
+fn contributions(at: u32, kind: &KindRecord, edges: &mut Vec<Edge>) {
     for &(collector, _) in &kind.collectors {
         let mut last = None;
         for &(contributor, location) in &kind.contributors {
@@ -272,13 +276,13 @@ fn contributions(kind: &KindRecord, edges: &mut Vec<Edge>) {
                 Order::CollectorFirst => Some(Edge {
                     before: collector,
                     after: contributor,
-                    reason: Reason::Contributes(kind.name),
+                    why: Why::Contributes(at),
                     location,
                 }),
                 Order::CollectorLast => Some(Edge {
                     before: contributor,
                     after: collector,
-                    reason: Reason::Collects(kind.name),
+                    why: Why::Collects(at),
                     location,
                 }),
                 Order::Independent => None,
@@ -292,6 +296,7 @@ fn start_order(
     declarations: &Declarations,
     edges: &mut Vec<Edge>,
     values: &Values<'_>,
+    names: &Names,
     issues: &mut Vec<Issue>,
 ) -> Option<Vec<usize>> {
     let len = declarations.modules().len();
@@ -301,7 +306,7 @@ fn start_order(
     let graph = order::graph(len, pairs(edges).into_iter());
     let start = order::sort(&graph);
     if start.len() < len {
-        issues.extend(cycle::of_modules(declarations, edges, &graph, values));
+        issues.extend(cycle::of_modules(declarations, edges, &graph, values, names));
         return None;
     }
     if declarations.modules().iter().all(|module| !module.foundation) {
@@ -328,7 +333,7 @@ fn foundations(declarations: &Declarations, edges: &mut Vec<Edge>) {
         edges.extend(below.iter().enumerate().filter(|(_, below)| !**below).map(|(at, _)| Edge {
             before: foundation.id,
             after: ModuleId::at(at),
-            reason: Reason::Foundation,
+            why: Why::Foundation,
             location: foundation.location,
         }));
     }
@@ -366,9 +371,11 @@ fn describe(
     let records = values.declarations.modules();
     let mut position = vec![0; records.len()];
     start.iter().enumerate().for_each(|(at, &id)| position[id] = at);
-    let mut waits: Vec<Vec<Wait>> = vec![Vec::new(); records.len()];
+    let mut counts = vec![0; records.len()];
+    edges.iter().for_each(|edge| counts[edge.after.index()] += 1);
+    let mut waits: Vec<Vec<Wait>> = counts.into_iter().map(Vec::with_capacity).collect();
     for edge in edges.iter().filter(|edge| edge.before != edge.after) {
-        waits[edge.after.index()].push(Wait::new(position[edge.before.index()], edge.reason));
+        waits[edge.after.index()].push(Wait::new(position[edge.before.index()], edge.why));
     }
     // One for each pair; its reasons stay in the order of declaration, for the sort is stable.
     for waits in &mut waits {
@@ -376,7 +383,7 @@ fn describe(
         waits.dedup_by(|next, kept| {
             let same = next.module == kept.module;
             if same {
-                kept.add(next.reason);
+                kept.add(next.why);
             }
             same
         });

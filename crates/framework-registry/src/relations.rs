@@ -5,7 +5,7 @@ use semver::{Version, VersionReq};
 
 use crate::{
     codes,
-    edge::{Edge, Reason},
+    edge::{Edge, Why},
     suggest,
 };
 
@@ -23,12 +23,12 @@ pub(crate) fn check(declarations: &Declarations) -> (Vec<Edge>, Vec<Issue>) {
     }
     for relation in declarations.relations() {
         let others = by_type.get(&relation.target).map_or(&[][..], Vec::as_slice);
-        let reason = match relation.kind {
+        let why = match relation.kind {
             ModuleRelation::Conflicts => {
                 issues.extend(others.iter().map(|other| conflict(declarations, relation, *other)));
                 continue;
             }
-            ModuleRelation::After => Reason::After,
+            ModuleRelation::After => Why::After,
             ModuleRelation::Requires(range) => {
                 if others.is_empty() {
                     issues.push(missing(declarations, relation));
@@ -37,13 +37,13 @@ pub(crate) fn check(declarations: &Declarations) -> (Vec<Edge>, Vec<Issue>) {
                     let check = |other| version(declarations, relation, range, other);
                     issues.extend(others.iter().filter_map(|other| check(*other)));
                 }
-                Reason::Requires
+                Why::Requires
             }
         };
         edges.extend(others.iter().map(|&before| Edge {
             before,
             after: relation.module,
-            reason,
+            why,
             location: relation.location,
         }));
     }

@@ -7,7 +7,7 @@ use framework_core::{
 
 use crate::{
     codes,
-    edge::{Edge, Reason},
+    edge::{Edge, Why},
     suggest,
 };
 
@@ -40,7 +40,7 @@ impl<'d> Values<'d> {
             by_key: vec![None; declarations.key_count()],
             active: vec![true; declarations.providers().len()],
             takes: vec![Vec::new(); declarations.providers().len()],
-            taken_by_modules: Vec::new(),
+            taken_by_modules: Vec::with_capacity(declarations.needs().len()),
             issues: Vec::new(),
         };
         values.choose_providers();
@@ -79,10 +79,10 @@ impl<'d> Values<'d> {
         let edge = |after: ModuleId, need: &NeedRecord, provider: ProviderId| Edge {
             before: self.provider(provider).module,
             after,
-            reason: match need.mode {
-                NeedMode::Optional | NeedMode::All => Reason::Uses(self.provider(provider).key),
+            why: match need.mode {
+                NeedMode::Optional | NeedMode::All => Why::Uses(self.provider(provider).key_id),
                 NeedMode::Required | NeedMode::Lazy | NeedMode::InScope => {
-                    Reason::Needs(self.provider(provider).key)
+                    Why::Needs(self.provider(provider).key_id)
                 }
             },
             location: need.location,

@@ -77,7 +77,11 @@ pub(crate) async fn start(
     work: Vec<StartWork>,
     stops: &mut [Option<StopWork>],
 ) -> Started {
-    let mut dependents = vec![Vec::new(); work.len()];
+    let mut counts = vec![0; work.len()];
+    let before = work.iter().flat_map(|module| &module.waits_for).map(|(before, _)| *before);
+    before.for_each(|before| counts[before] += 1);
+    let mut dependents: Vec<Vec<(usize, bool)>> =
+        counts.into_iter().map(Vec::with_capacity).collect();
     for (at, module) in work.iter().enumerate() {
         module.waits_for.iter().for_each(|&(before, hard)| dependents[before].push((at, hard)));
     }

@@ -10,7 +10,8 @@ pub(super) fn write(graph: &Graph) -> String {
         let _ = writeln!(text, "    {:?} [label={:?}];", module.name, module.to_string());
         for wait in module.own_waits() {
             let other = graph.modules()[wait.module].name;
-            let _ = writeln!(text, "    {:?} -> {other:?} [label={:?}];", module.name, wait.why());
+            let _ =
+                writeln!(text, "    {:?} -> {other:?} [label={:?}];", module.name, graph.why(wait));
         }
     }
     text.push_str("}\n");

@@ -35,7 +35,7 @@ fn module(graph: &Graph, node: &ModuleNode) -> Value {
 }
 
 fn wait(graph: &Graph, wait: &Wait) -> Value {
-    json!({ "module": graph.modules()[wait.module].name, "reasons": wait.reasons().map(|reason| reason.to_string()).collect::<Vec<_>>() })
+    json!({ "module": graph.modules()[wait.module].name, "reasons": graph.reasons(wait).map(|reason| reason.to_string()).collect::<Vec<_>>() })
 }
 
 fn value(value: &ValueNode) -> Value {

@@ -7,7 +7,8 @@ pub(super) fn write(graph: &Graph) -> String {
     for (at, module) in graph.modules().iter().enumerate() {
         let _ = writeln!(text, "    m{at}[\"{}\"]", escape(&module.to_string()));
         for wait in module.own_waits() {
-            let _ = writeln!(text, "    m{at} -->|\"{}\"| m{}", escape(&wait.why()), wait.module,);
+            let _ =
+                writeln!(text, "    m{at} -->|\"{}\"| m{}", escape(&graph.why(wait)), wait.module,);
         }
     }
     text

@@ -25,7 +25,7 @@ pub(super) fn write(graph: &Graph) -> String {
                 "{} waits for {}: {}",
                 module.name,
                 graph.modules()[wait.module].name,
-                wait.why()
+                graph.why(wait)
             );
             curve(&mut svg, &boxes[from], &boxes[wait.module], &title);
         }
