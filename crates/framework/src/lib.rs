@@ -242,7 +242,7 @@
 //! | `di` | yes | [`di`]: constructors whose arguments are their needs | |
 //! | `config` | yes | [`config`]: typed sections, each value with its origin | `ConfigModule` |
 //! | `observability` | yes | [`observability`]: logs, metrics, health checks; brings `config` | `ObservabilityModule` |
-//! | `http-full`, `tls`, `ws` | no | what the server can do besides: TLS, WebSockets, middleware | none by itself |
+//! | `http-full`, `tls`, `ws` | no | what the server can do besides: TLS, web sockets, middleware | none by itself |
 //! | `http` | yes | [`http`]: the server, and [`axum`]; brings `config` and `di` | `HttpModule`, and one that connects it with `observability` |
 //! | `admin` | yes | [`admin`]: the operator's listener; brings `http` and `observability` | `AdminModule` |
 //! | `cli` | yes | [`cli`]: the verbs; brings `config` and `observability` | `AppModule` |

@@ -27,6 +27,9 @@ impl Graph {
         }
         let foreign = metadata.packages.iter().filter(|package| !members.contains(package));
         graph.foreign = foreign.map(|package| package.name.to_string()).collect();
+        // What only a feature asks for that is off by default is not among the packages.
+        let named: Vec<_> = graph.members.values().flatten().cloned().collect();
+        graph.foreign.extend(named.into_iter().filter(|name| !graph.members.contains_key(name)));
         graph
     }
 
