@@ -5,8 +5,10 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 mod di;
+mod http;
 mod measure;
 mod memory;
+mod server;
 mod size;
 mod start;
 
@@ -19,14 +21,19 @@ use crate::measure::Row;
 /// Measures the framework beside its peers.
 #[derive(Parser)]
 struct Args {
-    /// What to measure: `start`, `di`, `memory`, `size`; everything without it.
+    /// What to measure: `start`, `di`, `http`, `memory`, `size`; everything without it.
     name: Option<String>,
 }
 
 type Part = (&'static str, fn() -> Vec<Row>);
 
-const PARTS: [Part; 4] =
-    [("start", start::run), ("di", di::run), ("memory", memory::run), ("size", size::run)];
+const PARTS: [Part; 5] = [
+    ("start", start::run),
+    ("di", di::run),
+    ("http", http::run),
+    ("memory", memory::run),
+    ("size", size::run),
+];
 
 fn main() -> ExitCode {
     let Args { name } = Args::parse();

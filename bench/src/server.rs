@@ -1,0 +1,75 @@
+use std::{
+    env,
+    io::{self, BufRead, BufReader},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// A server in a process of its own, which ends when this is dropped.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// The bare axum server.
+    pub(crate) fn bare() -> io::Result<Self> {
+        let mut process = Command::new(beside("bare")?).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        let output = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        BufReader::new(output).read_line(&mut line)?;
+        let address = line.trim().parse().map_err(io::Error::other)?;
+        Ok(Self { process, address })
+    }
+
+    /// An application built on the framework.
+    pub(crate) fn app(name: &str) -> io::Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let prefix = name.to_uppercase();
+        let process = Command::new(beside(name)?)
+            .env(format!("{prefix}_HTTP__ADDR"), address.to_string())
+            .env(format!("{prefix}_ADMIN__ADDR"), "127.0.0.1:0")
+            .current_dir(env::temp_dir())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { process, address })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Connects as soon as it listens.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match TcpStream::connect(self.address) {
+                Ok(connection) => return connection,
+                Err(error) if Instant::now() > deadline => panic!("it does not listen: {error}"),
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A binary of the same build.
+fn beside(name: &str) -> io::Result<PathBuf> {
+    let path = env::current_exe()?.with_file_name(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    let text = format!("{} is not built: run `cargo xtask bench`", path.display());
+    Err(io::Error::new(io::ErrorKind::NotFound, text))
+}
