@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -52,6 +52,9 @@ pub struct TlsSettings {
 pub struct Certificates {
     files: Files,
     current: Arc<ArcSwap<CertifiedKey>>,
+    // Held from reading the files until what they hold is in use, so that nobody puts in what was
+    // read before somebody else put in what is newer.
+    turn: Arc<Mutex<()>>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +122,7 @@ impl Certificates {
     ) -> Result<Self, CertificateError> {
         let files = Files { cert: cert.into(), key: key.into() };
         let current = files.certified(&files.read()?)?;
-        Ok(Self { files, current: Arc::new(ArcSwap::from_pointee(current)) })
+        Ok(Self { files, current: Arc::new(ArcSwap::from_pointee(current)), turn: Arc::default() })
     }
 
     /// Reads both files again. Connections that are open keep the certificate that they have.
@@ -128,9 +131,33 @@ impl Certificates {
     ///
     /// As [`load`](Self::load); the certificate that was in use then stays so.
     pub fn reload(&self) -> Result<(), CertificateError> {
+        let _turn = self.turn();
         let certified = self.files.certified(&self.files.read()?)?;
         self.current.store(Arc::new(certified));
         Ok(())
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the files once, and says what they hold if it is something else than before.
+    fn look(&self, before: Option<Result<Pem, String>>) -> Option<Result<Pem, String>> {
+        let _turn = self.turn();
+        let (now, certified) = self.files.changed(before)?;
+        match certified {
+            Ok(certified) => {
+                let new = Arc::new(certified);
+                let old = self.current.swap(Arc::clone(&new));
+                if old.cert != new.cert {
+                    tracing::info!(cert = %self.files.cert.display(), "took a new certificate");
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "keeping the certificate in use");
+            }
+        }
+        Some(now)
     }
 
     /// Makes the handshakes of a server.
@@ -154,21 +181,10 @@ impl Certificates {
         let mut seen = None;
         loop {
             looks.tick().await;
-            let (files, before) = (self.files.clone(), seen.clone());
-            let looked = tokio::task::spawn_blocking(move || files.changed(before)).await;
-            let Ok(Some((now, certified))) = looked else { continue };
-            seen = Some(now);
-            match certified {
-                Ok(certified) => {
-                    let new = Arc::new(certified);
-                    let old = self.current.swap(Arc::clone(&new));
-                    if old.cert != new.cert {
-                        tracing::info!(cert = %self.files.cert.display(), "took a new certificate");
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(error = %Chain(&error), "keeping the certificate in use");
-                }
+            let (certificates, before) = (self.clone(), seen.clone());
+            let looked = tokio::task::spawn_blocking(move || certificates.look(before)).await;
+            if let Ok(Some(now)) = looked {
+                seen = Some(now);
             }
         }
     }
