@@ -250,3 +250,47 @@ impl ResolvesServerCert for Latest {
         Some(self.0.load_full())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+
+    /// A certificate and its key, in PEM form.
+    fn made() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn what_was_read_earlier_never_takes_the_place_of_what_was_read_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+        let write = |pair: &(String, String)| {
+            fs::write(&cert, &pair.0).unwrap();
+            fs::write(&key, &pair.1).unwrap();
+        };
+        write(&made());
+        let certificates = Certificates::load(&cert, &key).unwrap();
+        for _ in 0..20 {
+            let (looker, new) = (certificates.clone(), made());
+            let begun = Arc::new(Barrier::new(2));
+            let turn = certificates.turn();
+            let look = thread::spawn({
+                let begun = Arc::clone(&begun);
+                move || {
+                    begun.wait();
+                    looker.look(None)
+                }
+            });
+            begun.wait();
+            // Whoever looks has to wait for its turn, and so sees what is written meanwhile.
+            write(&new);
+            drop(turn);
+            look.join().unwrap();
+            let shown = CertificateDer::from_pem_slice(new.0.as_bytes()).unwrap();
+            assert_eq!(certificates.current.load().cert[0], shown);
+        }
+    }
+}
