@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+mod config;
 mod di;
 mod http;
 mod measure;
@@ -21,15 +22,16 @@ use crate::measure::Row;
 /// Measures the framework beside its peers.
 #[derive(Parser)]
 struct Args {
-    /// What to measure: `start`, `di`, `http`, `memory`, `size`; everything without it.
+    /// What to measure: `start`, `di`, `config`, `http`, `memory`, `size`; everything without it.
     name: Option<String>,
 }
 
 type Part = (&'static str, fn() -> Vec<Row>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("start", start::run),
     ("di", di::run),
+    ("config", config::run),
     ("http", http::run),
     ("memory", memory::run),
     ("size", size::run),

@@ -13,7 +13,7 @@ use self::{
     step::Step,
     summary::{Line, Summary, Verdict},
 };
-use crate::{Outcome, print, stopwatch::Stopwatch, workspace::Workspace};
+use crate::{Outcome, print, schemathesis, stopwatch::Stopwatch, workspace::Workspace};
 
 /// What `cargo xtask ci` is told.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(crate) struct CiArgs {
     /// Runs the later steps even after one has failed.
     #[arg(long)]
     keep_going: bool,
-    /// Runs without servers, such as a database, next to it; names what that leaves out.
+    /// Runs with nothing but Rust and its tools; names what that leaves out.
     #[arg(long)]
     embedded: bool,
     /// Runs these steps alone; the summary says what was left out.
@@ -34,6 +34,8 @@ pub(crate) struct CiArgs {
 enum CiError {
     #[error("missing tools: run `{cure}`")]
     MissingTools { cure: String },
+    #[error("cannot tell where tools are looked for")]
+    Target(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("failed: {steps}")]
     Failed { steps: String },
 }
@@ -48,10 +50,13 @@ pub(crate) fn run(workspace: &Workspace, args: &CiArgs) -> Outcome {
         .iter()
         .copied()
         .filter(|s| args.only.is_empty() || args.only.contains(s))
+        .filter(|s| !(args.embedded && s.is_foreign()))
         .collect();
     demand_tools(workspace, &steps)?;
     if args.embedded {
-        print::note("--embedded: no step needs a server, so nothing is left out");
+        let left_out = Step::ALL.iter().filter(|step| step.is_foreign());
+        let left_out: Vec<_> = left_out.map(|step| step.name()).collect();
+        print::note(&format!("--embedded leaves out: {}", left_out.join(", ")));
     }
 
     let summary = run_all(&steps, args.keep_going, |step, counts| run_one(workspace, step, counts));
@@ -111,10 +116,20 @@ fn demand_tools(workspace: &Workspace, steps: &[Step]) -> Result<(), CiError> {
         .filter(|tool| !tool.is_installed(workspace))
         .map(|tool| tool.package)
         .collect();
-    if missing.is_empty() {
+    let mut cures = Vec::new();
+    if !missing.is_empty() {
+        cures.push(format!("cargo install --locked {}", missing.join(" ")));
+    }
+    if steps.contains(&Step::Schemathesis) {
+        let target = workspace.target().map_err(|error| CiError::Target(error.into()))?;
+        if schemathesis::find(&target).is_none() {
+            cures.push(schemathesis::install_command(&target));
+        }
+    }
+    if cures.is_empty() {
         return Ok(());
     }
-    Err(CiError::MissingTools { cure: format!("cargo install --locked {}", missing.join(" ")) })
+    Err(CiError::MissingTools { cure: cures.join(" && ") })
 }
 
 #[cfg(test)]

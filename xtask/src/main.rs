@@ -14,6 +14,7 @@ mod layers;
 mod new;
 mod print;
 mod running;
+mod schemathesis;
 mod stopwatch;
 mod test;
 mod tidy;

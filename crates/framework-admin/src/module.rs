@@ -4,7 +4,7 @@ use std::{
 };
 
 use framework_config::{Config, ConfigExt as _};
-use framework_core::{BoxError, Context, EventKind, Issue, Module, Registrar};
+use framework_core::{BoxError, Context, EventKind, Issue, Module, Registrar, SocketSource};
 use framework_http::{Server, ServerSettings, StackService, drain};
 
 use crate::{
@@ -81,8 +81,10 @@ impl Module for AdminModule {
 
         let server = Arc::new(Mutex::new(None));
         let (bound, bind_settings) = (Arc::clone(&server), settings.clone());
+        let held = reg.need_optional::<dyn SocketSource>();
         reg.setup("bind", move |cx| async move {
-            let server = bind(&cx, &bind_settings.get(), &handle).await?;
+            let held = cx.get_optional(&held);
+            let server = bind(&cx, &bind_settings.get(), held.as_ref(), &handle).await?;
             *bound.lock().unwrap_or_else(PoisonError::into_inner) = server;
             Ok(())
         });
@@ -109,13 +111,14 @@ fn open(settings: &AdminSettings) -> Option<Issue> {
 async fn bind(
     cx: &Context,
     settings: &AdminSettings,
+    held: Option<&Arc<dyn SocketSource>>,
     handle: &AdminHandle,
 ) -> Result<Option<Server>, BoxError> {
     if !settings.enabled {
         return Ok(None);
     }
     let limits = ServerSettings::default().max_connections(MAX_CONNECTIONS);
-    let server = Server::bind(&settings.addr).await?.settings(limits);
+    let server = Server::open(cx.module(), &settings.addr, held).await?.settings(limits);
     let address = server.local_addr();
     if !address.ip().is_loopback() && settings.token.expose().is_empty() {
         return Err(AdminError::Open { address }.into());

@@ -10,6 +10,8 @@ use framework_app::AppBuilder;
 use framework_config::Sources;
 use framework_registry::Format;
 
+use crate::verbs::InstanceArgs;
+
 /// What the arguments say.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true, disable_version_flag = true)]
@@ -35,6 +37,23 @@ pub(crate) enum Verb {
     /// Prints the configuration, or what may be in it
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Tells how the running instance is
+    Status(InstanceArgs),
+    /// Stops the running instance in order, and waits for its end
+    Stop(InstanceArgs),
+    /// Has the running instance read its configuration again
+    Reload {
+        /// Only tells what would change
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        instance: InstanceArgs,
+    },
+    /// Has the running instance write down how everything is, for somebody who looks for an error
+    Dump(InstanceArgs),
+    /// Looks after the log of the running instance
+    #[command(subcommand)]
+    Logs(LogsVerb),
     /// Explains an error by its code; without one, lists all codes
     Explain {
         /// The code, as in `E0103`
@@ -45,6 +64,21 @@ pub(crate) enum Verb {
         /// The shell
         #[arg(value_enum)]
         shell: Shell,
+    },
+}
+
+/// What to do about the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogsVerb {
+    /// Opens the log file again, after it was moved away
+    Reopen(InstanceArgs),
+    /// Tells how much is logged, or changes it until the next start
+    Level {
+        /// The new filter, as in `info,shop=debug`
+        #[arg(value_name = "FILTER")]
+        level: Option<String>,
+        #[command(flatten)]
+        instance: InstanceArgs,
     },
 }
 
@@ -60,6 +94,9 @@ pub(crate) struct SourceArgs {
     /// Sets a key, as in `http.addr=0.0.0.0:80`; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     assignments: Vec<String>,
+    /// Goes on with the files that were good last if those there are now cannot be used
+    #[arg(long)]
+    last_good: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -69,6 +106,13 @@ pub(crate) struct ServeArgs {
     /// Logs at level `debug`, and where the time of the start went
     #[arg(long)]
     pub(crate) debug: bool,
+    /// Goes into the background once it is ready; the exit code is 0 then, and otherwise that of
+    /// the application
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Holds a file, so that no second instance starts with it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +172,18 @@ pub(crate) enum ConfigVerb {
         assignment: String,
         /// The TOML file to write; without it, the one of those read that counts most
         #[arg(long)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        sources: SourceArgs,
+    },
+    /// Writes what is not a default into a configuration file, secrets left out, if the application
+    /// would start with it
+    ///
+    /// Values come from every source: other files, the environment, and `--set`. The comments in
+    /// the file stay.
+    Save {
+        /// The TOML file to write; without it, the one of those read that counts most
+        #[arg(long = "to", value_name = "FILE")]
         file: Option<PathBuf>,
         #[command(flatten)]
         sources: SourceArgs,
@@ -195,6 +251,7 @@ impl SourceArgs {
         if let Some(profile) = &self.profile {
             sources = sources.profile(profile);
         }
+        let sources = sources.last_good(self.last_good);
         let sources = self.files.iter().fold(sources, Sources::file);
         self.assignments.iter().fold(sources, Sources::set)
     }

@@ -82,9 +82,112 @@ What to do
   Name another file with `--file`, or change this one by hand.",
 };
 
+/// Another process holds the PID file.
+pub static HELD: ErrorCode = ErrorCode {
+    id: "E0807",
+    title: "another instance holds the PID file",
+    page: "\
+The PID file is locked by a process that runs. Two instances with one PID file would be two where
+one is wanted, so this one does not start, and ends with exit code 75. What counts is the lock and
+not the number in the file: a file that a process left behind is in nobody's way.
+
+What to do
+  `APP status` tells about the instance that runs, `APP stop` stops it. For a second one beside it,
+  name another file with `--pid-file`, and give it addresses of its own.",
+};
+
+/// The PID file cannot be used.
+pub static PID_FILE: ErrorCode = ErrorCode {
+    id: "E0808",
+    title: "the PID file cannot be used",
+    page: "\
+The PID file, or the control socket beside it, cannot be made, locked or written: the directory is
+missing or belongs to somebody else, the disk is full, the path is longer than a socket's can be, or
+something else stands in its place. What was in the file is still there. The process ends with exit
+code 71.
+
+What to do
+  Name a file in a directory of the user that runs the application: `--pid-file /run/shop/shop.pid`.",
+};
+
+/// The process cannot go into the background.
+pub static NOT_DETACHED: ErrorCode = ErrorCode {
+    id: "E0809",
+    title: "the process cannot go into the background",
+    page: "\
+`--detach` starts the application in the background and ends when it is ready. That would mislead
+whoever watches this very process: a service manager, which takes its end for the service's, or a
+container, which ends with its first process.
+
+What to do
+  Leave `--detach` out. systemd and container runtimes keep the application in the background
+  themselves.",
+};
+
+/// There is no instance to speak to.
+pub static NOT_RUNNING: ErrorCode = ErrorCode {
+    id: "E0810",
+    title: "no instance is running",
+    page: "\
+Nobody listens at the control socket. Where that is depends on how the application was started: it is
+beside the PID file that was named with `--pid-file`; without one it belongs to the user and to the
+directory in which the application was started.
+
+What to do
+  Ask as the same user in the same directory, or name the same `--pid-file`.",
+};
+
+/// The instance does not do what it was asked.
+pub static REFUSED: ErrorCode = ErrorCode {
+    id: "E0811",
+    title: "the running instance refuses",
+    page: "\
+The instance was asked for something and has not done it; it is as it was before, and says why. The
+exit code is the one that belongs to the reason: 78 for a configuration that it does not take.",
+};
+
+/// The instance does not answer.
+pub static NO_ANSWER: ErrorCode = ErrorCode {
+    id: "E0812",
+    title: "the running instance does not answer",
+    page: "\
+There is an instance, and it cannot be spoken to: the socket belongs to another user, the instance
+ended in the middle of its answer, or it was built with another version of the framework.
+
+What to do
+  Ask as the user that runs it. What it logs may say more.",
+};
+
+/// The environment speaks of a service manager or of sockets that make no sense.
+pub static HANDED_OVER: ErrorCode = ErrorCode {
+    id: "E0813",
+    title: "what the service manager hands over cannot be used",
+    page: "\
+`LISTEN_FDS`, `LISTEN_FDNAMES` or `NOTIFY_SOCKET` are set for this process and make no sense: a
+number that is none, a descriptor that is not open or is no listening socket, an address that is
+none. The application does not start, since it would listen elsewhere than its manager believes. The
+process ends with exit code 71.
+
+What to do
+  Look at the unit's sockets (`systemctl show NAME.socket`), or unset the variables.",
+};
+
 /// Every code of this crate, in order.
-pub static CODES: &[&ErrorCode] =
-    &[&OWN_CONFIGURATION, &LOG, &SYSTEM, &OUTPUT, &NO_KEY, &NOT_CHANGED];
+pub static CODES: &[&ErrorCode] = &[
+    &OWN_CONFIGURATION,
+    &LOG,
+    &SYSTEM,
+    &OUTPUT,
+    &NO_KEY,
+    &NOT_CHANGED,
+    &HELD,
+    &PID_FILE,
+    &NOT_DETACHED,
+    &NOT_RUNNING,
+    &REFUSED,
+    &NO_ANSWER,
+    &HANDED_OVER,
+];
 
 /// Every code that the application can report, in order.
 pub(crate) fn known(app: &AppBuilder) -> Vec<&'static ErrorCode> {

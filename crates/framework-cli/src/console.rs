@@ -4,6 +4,9 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
+use framework_config::ConfigError;
+
+use crate::excerpt;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default().bold();
@@ -13,6 +16,15 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub struct Console<'w> {
     out: Sink<'w>,
     err: Sink<'w>,
+}
+
+/// Which stream something is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Where answers go.
+    Out,
+    /// Where complaints go.
+    Err,
 }
 
 struct Sink<'w> {
@@ -46,6 +58,18 @@ impl<'w> Console<'w> {
     /// Writes an answer.
     pub(crate) fn print(&mut self, text: &str) -> io::Result<()> {
         self.out.write(text)
+    }
+
+    /// Draws what is wrong in files of the configuration, below the answer or the complaint that
+    /// tells of it.
+    pub(crate) fn draw(&mut self, error: &ConfigError, to: Stream) -> io::Result<()> {
+        let sink = match to {
+            Stream::Out => &mut self.out,
+            Stream::Err => &mut self.err,
+        };
+        let text = excerpt::draw(error, sink.colour);
+        sink.writer.write_all(text.as_bytes())?;
+        sink.writer.flush()
     }
 
     /// Writes a complaint. That it cannot be written would be a complaint, too.

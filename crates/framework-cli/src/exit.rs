@@ -13,10 +13,14 @@ pub enum Exit {
     Usage,
     /// 69: an address to listen on is in use.
     AddressInUse,
+    /// 69: there is no instance to speak to.
+    Unavailable,
     /// 70: something failed inside.
     Internal,
     /// 71: the operating system refused something: the disk is full, the log cannot be opened.
     OperatingSystem,
+    /// 75: another instance holds the lock.
+    Held,
     /// 78: the configuration or the modules do not fit together.
     Invalid,
     /// 124: the time to stop was over, and work was cut off.
@@ -32,12 +36,28 @@ impl Exit {
         match self {
             Self::Clean => 0,
             Self::Usage => 64,
-            Self::AddressInUse => 69,
+            Self::AddressInUse | Self::Unavailable => 69,
             Self::Internal => 70,
             Self::OperatingSystem => 71,
+            Self::Held => 75,
             Self::Invalid => 78,
             Self::Cut => 124,
             Self::Signal(signal) => 128_u8.saturating_add(signal),
+        }
+    }
+
+    /// What a code means that another process ended with, or would end with.
+    pub(crate) fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Clean,
+            64 => Self::Usage,
+            69 => Self::AddressInUse,
+            71 => Self::OperatingSystem,
+            75 => Self::Held,
+            78 => Self::Invalid,
+            124 => Self::Cut,
+            129.. => Self::Signal(code - 128),
+            _ => Self::Internal,
         }
     }
 

@@ -30,8 +30,11 @@
 mod args;
 pub mod codes;
 mod console;
+mod excerpt;
 mod exit;
+mod manager;
 mod module;
+mod operator;
 mod prepare;
 mod run;
 mod settings;

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use framework_app::AppBuilder;
 use framework_config::{ConfigHandle, ConfigModule, Loaded, Settings, Sources};
 use framework_core::Issue;
-use framework_observability::{AppIdentity, LogLevel, ObservabilityModule, TelemetrySettings};
+use framework_observability::{
+    AppIdentity, HealthBoard, LogLevel, Metrics, ObservabilityModule, TelemetrySettings,
+};
 
 use crate::{AppModule, AppSettings, codes};
 
@@ -10,6 +14,9 @@ pub(crate) struct Prepared {
     pub(crate) app: AppBuilder,
     /// What can be asked about the configuration once the application is planned.
     pub(crate) config: ConfigHandle,
+    pub(crate) identity: AppIdentity,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) board: Arc<HealthBoard>,
 }
 
 /// A configuration that was loaded, perhaps, and what is to be known of it before planning.
@@ -33,7 +40,12 @@ impl Configured {
         }
         let loaded = sources.load();
         let read = loaded.as_ref().ok();
-        let settings = read.and_then(|loaded| section::<AppSettings>(loaded, "app"));
+        // Whether the files are broken elsewhere shows only when the modules are planned; what the
+        // log looks like has to be known before.
+        let last_good = || sources.load_last_good();
+        let settings = read
+            .and_then(|loaded| section::<AppSettings>(loaded, "app"))
+            .or_else(|| section(last_good().as_ref()?, "app"));
         let AppSettings { name, version, .. } = settings.unwrap_or_default();
         let identity = AppIdentity {
             name: name.unwrap_or_else(|| app.name().to_owned()),
@@ -42,8 +54,11 @@ impl Configured {
                 .unwrap_or_default(),
             profile: read.map(|loaded| loaded.profile().to_owned()).unwrap_or_default(),
         };
-        let telemetry = read.and_then(|loaded| section(loaded, "telemetry"));
-        Ok(Self { app, module: ConfigModule::new(loaded), identity, telemetry })
+        let telemetry = read
+            .and_then(|loaded| section(loaded, "telemetry"))
+            .or_else(|| section(last_good().as_ref()?, "telemetry"));
+        let module = ConfigModule::new(loaded).loaded_from(sources.clone());
+        Ok(Self { app, module, identity, telemetry })
     }
 
     /// Hands the configuration to the application, and `level` for its operators to change.
@@ -51,12 +66,14 @@ impl Configured {
         let Self { app, module, identity, .. } = self;
         let config = module.handle();
         let settings = AppModule::new();
+        let observability = ObservabilityModule::new(&identity);
+        let (metrics, board) = (observability.metrics(), observability.health_board());
         let app = app
             .adjust_budgets(settings.adjust())
             .default_modules(module)
             .default_modules(settings)
-            .default_modules(ObservabilityModule::new(&identity).log_level(level));
-        Prepared { app, config }
+            .default_modules(observability.log_level(level));
+        Prepared { app, config, identity, metrics, board }
     }
 }
 

@@ -2,10 +2,11 @@ use std::{ffi::OsString, io, process::ExitCode};
 
 use framework_app::AppBuilder;
 use framework_core::Issue;
+use framework_process::Request;
 
 use crate::{
     Console, Exit,
-    args::{Arguments, Verb, command},
+    args::{Arguments, LogsVerb, Verb, command},
     codes, verbs,
 };
 
@@ -45,6 +46,18 @@ where
         Verb::Check(args) => verbs::check(app, &args, console),
         Verb::Graph(args) => verbs::graph(app, &args, console),
         Verb::Config(verb) => verbs::config(app, &verb, console),
+        Verb::Status(instance) => verbs::ask(&app, &instance, &Request::Status, console),
+        Verb::Stop(instance) => verbs::ask(&app, &instance, &Request::Stop, console),
+        Verb::Reload { dry_run, instance } => {
+            verbs::ask(&app, &instance, &Request::Reload { dry_run }, console)
+        }
+        Verb::Dump(instance) => verbs::ask(&app, &instance, &Request::Dump, console),
+        Verb::Logs(LogsVerb::Reopen(instance)) => {
+            verbs::ask(&app, &instance, &Request::LogsReopen, console)
+        }
+        Verb::Logs(LogsVerb::Level { level, instance }) => {
+            verbs::ask(&app, &instance, &Request::LogsLevel { level }, console)
+        }
         Verb::Explain { code } => verbs::explain(&app, code.as_deref(), console),
         Verb::Completions { shell } => verbs::completions(&mut command(&app), shell, console),
     };

@@ -4,14 +4,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use framework_config::{ConfigHandle, ReloadTrigger};
 use framework_core::{Lifecycle, ShutdownReason};
+use framework_process::BlockedSignals;
 use signal_hook::{
     consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
     iterator::{Handle, Signals as Incoming},
 };
 
-use crate::Exit;
+use crate::{Exit, operator::Operator};
 
 /// How many signals to stop end the process by force.
 const FORCE: usize = 3;
@@ -27,26 +27,29 @@ pub(crate) struct Signals {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inbox {
+    operator: Arc<Operator>,
     lifecycle: Option<Lifecycle>,
-    config: Option<ConfigHandle>,
     hangup: bool,
     kept: Vec<&'static str>,
     stops: usize,
 }
 
 impl Signals {
-    /// Takes the signals from their defaults.
+    /// Takes the signals from their defaults, and lets those through that were blocked.
     ///
     /// # Errors
     ///
     /// Returns an error if the operating system refuses a handler or a thread.
-    pub(crate) fn catch() -> io::Result<Self> {
+    pub(crate) fn catch(operator: Arc<Operator>, blocked: BlockedSignals) -> io::Result<Self> {
         let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2])?;
-        let (inbox, handle) = (Arc::<Mutex<Inbox>>::default(), incoming.handle());
-        let deliver_to = Arc::clone(&inbox);
+        let inbox = Arc::new(Mutex::new(Inbox::new(operator)));
+        let (deliver_to, handle) = (Arc::clone(&inbox), incoming.handle());
         let listen = move || {
+            if let Err(error) = blocked.let_through() {
+                tracing::error!(%error, "signals stay blocked");
+            }
             for signal in incoming.forever() {
                 receive(&deliver_to, signal);
             }
@@ -55,10 +58,16 @@ impl Signals {
         Ok(Self { inbox, handle, thread: Some(thread) })
     }
 
-    /// Passes signals on to the application with this lifecycle and this configuration, those that
-    /// were kept first.
-    pub(crate) fn attach(&self, lifecycle: &Lifecycle, config: &ConfigHandle) {
-        attach(&self.inbox, lifecycle, config);
+    /// Passes signals on to the application with this lifecycle, which the operator knows, those
+    /// that were kept first.
+    pub(crate) fn attach(&self, lifecycle: &Lifecycle) {
+        attach(&self.inbox, lifecycle);
+    }
+}
+
+impl Inbox {
+    fn new(operator: Arc<Operator>) -> Self {
+        Self { operator, lifecycle: None, hangup: false, kept: Vec::new(), stops: 0 }
     }
 }
 
@@ -72,32 +81,49 @@ impl Drop for Signals {
     }
 }
 
-fn attach(inbox: &Mutex<Inbox>, lifecycle: &Lifecycle, config: &ConfigHandle) {
+fn attach(inbox: &Mutex<Inbox>, lifecycle: &Lifecycle) {
     let mut inbox = lock(inbox);
     for name in std::mem::take(&mut inbox.kept) {
         lifecycle.request_shutdown(ShutdownReason::Signal(name));
     }
     if std::mem::take(&mut inbox.hangup) {
-        config.request_reload(ReloadTrigger::Signal);
+        inbox.operator.request_reload();
     }
     inbox.lifecycle = Some(lifecycle.clone());
-    inbox.config = Some(config.clone());
 }
 
 fn receive(inbox: &Mutex<Inbox>, signal: i32) {
-    match stop_name(signal) {
-        Some(name) => stop(inbox, signal, name),
-        None if signal == SIGHUP => hangup(inbox),
-        // Their defaults would end the process.
-        None => tracing::info!(signal = other_name(signal), "the signal has no effect"),
+    match (stop_name(signal), signal) {
+        (Some(name), _) => stop(inbox, signal, name),
+        (None, SIGHUP) => hangup(inbox),
+        (None, SIGUSR1) => aside(inbox, "dump", |operator| match operator.dump() {
+            Ok(Some(file)) => tracing::info!(file, "wrote a debug dump"),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "cannot write a debug dump"),
+        }),
+        (None, _) => aside(inbox, "reopen", |operator| match operator.reopen_logs() {
+            Ok(()) => tracing::info!("the log is open again"),
+            Err(error) => tracing::error!(%error, "the log goes on as before"),
+        }),
     }
 }
 
 fn hangup(inbox: &Mutex<Inbox>) {
     let mut inbox = lock(inbox);
-    match &inbox.config {
-        Some(config) => config.request_reload(ReloadTrigger::Signal),
-        None => inbox.hangup = true,
+    if inbox.lifecycle.is_some() {
+        inbox.operator.request_reload();
+    } else {
+        inbox.hangup = true;
+    }
+}
+
+/// Does what takes its time on a thread of its own: the next signal may be the one that ends the
+/// process.
+fn aside(inbox: &Mutex<Inbox>, name: &str, work: impl FnOnce(&Operator) + Send + 'static) {
+    let operator = Arc::clone(&lock(inbox).operator);
+    let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(&operator));
+    if let Err(error) = started {
+        tracing::error!(%error, "no thread for what a signal asks");
     }
 }
 
@@ -132,28 +158,21 @@ fn stop_name(signal: i32) -> Option<&'static str> {
     }
 }
 
-fn other_name(signal: i32) -> &'static str {
-    match signal {
-        SIGUSR1 => "SIGUSR1",
-        SIGUSR2 => "SIGUSR2",
-        _ => "unknown",
-    }
-}
-
 fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
     inbox.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::path::Path;
 
-    use framework_config::{LiveConfig, Sources};
+    use framework_process::Notifier;
 
     use super::*;
 
-    fn config() -> ConfigHandle {
-        LiveConfig::new(Sources::none()).load().unwrap()
+    fn inbox() -> Mutex<Inbox> {
+        let operator = Operator::new(Notifier::none(), Path::new("/nowhere"));
+        Mutex::new(Inbox::new(Arc::new(operator)))
     }
 
     fn requests(lifecycle: &Lifecycle) -> u32 {
@@ -162,42 +181,21 @@ mod tests {
 
     #[test]
     fn what_comes_before_there_is_an_application_is_kept_for_it() {
-        let (inbox, lifecycle) = (Mutex::default(), Lifecycle::default());
+        let (inbox, lifecycle) = (inbox(), Lifecycle::default());
         receive(&inbox, SIGINT);
         receive(&inbox, SIGTERM);
-        attach(&inbox, &lifecycle, &config());
+        attach(&inbox, &lifecycle);
         assert_eq!(requests(&lifecycle), 2);
         assert_eq!(lifecycle.shutdown_reason(), Some(&ShutdownReason::Signal("SIGINT")));
     }
 
     #[test]
     fn each_signal_to_stop_is_one_request_and_others_are_none() {
-        let (inbox, lifecycle) = (Mutex::default(), Lifecycle::default());
-        attach(&inbox, &lifecycle, &config());
+        let (inbox, lifecycle) = (inbox(), Lifecycle::default());
+        attach(&inbox, &lifecycle);
         for (signal, expected) in [(SIGHUP, 0), (SIGTERM, 1), (SIGUSR1, 1), (SIGQUIT, 2)] {
             receive(&inbox, signal);
             assert_eq!(requests(&lifecycle), expected, "{signal}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_hangup_reloads_the_configuration_also_if_it_came_before_there_was_one() {
-        let (inbox, config) = (Mutex::default(), config());
-        let reloads = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = Arc::clone(&reloads);
-        config.observe(move |record| {
-            assert_eq!(record.trigger, ReloadTrigger::Signal);
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        });
-        let second = Duration::from_secs(1);
-        receive(&inbox, SIGHUP);
-        attach(&inbox, &Lifecycle::default(), &config);
-        for expected in [1, 2] {
-            let running = tokio::time::timeout(second, config.run_reloads(None)).await;
-            assert!(running.is_err(), "it never ends by itself");
-            assert_eq!(reloads.load(std::sync::atomic::Ordering::SeqCst), expected);
-            receive(&inbox, SIGHUP);
-            receive(&inbox, SIGHUP);
         }
     }
 }

@@ -5,9 +5,15 @@ mod completions;
 mod config;
 mod explain;
 mod graph;
+mod instance;
 mod serve;
 
 pub(crate) use self::{
-    check::check, completions::completions, config::config, explain::explain, graph::graph,
+    check::check,
+    completions::completions,
+    config::config,
+    explain::explain,
+    graph::graph,
+    instance::{InstanceArgs, ask},
     serve::serve,
 };

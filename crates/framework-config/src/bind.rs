@@ -181,17 +181,19 @@ impl Binder<'_> {
                 continue;
             }
             let places = std::iter::once(&fault.key).chain(fault.others());
-            let mut origins: Vec<String> = Vec::new();
-            for origin in places.map(|key| origin(self.original, key).to_string()) {
+            let mut origins: Vec<Origin> = Vec::new();
+            for origin in places.map(|key| origin(self.original, key)) {
                 if !origins.contains(&origin) {
                     origins.push(origin);
                 }
             }
+            let first = origins.first().cloned().unwrap_or_default();
+            let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
             let node = self.original.at(&fault.key);
             let shown =
                 node.filter(|node| !self.is_silent(&fault.key, node)).and_then(Node::display);
             let key = self.section.join(&fault.key);
-            let mut placed = Fault::value(key, fault.what, &Origin::Default).showing(shown);
+            let mut placed = Fault::value(key, fault.what, &first).showing(shown);
             placed.origin = origins.join(", ").into();
             self.faults.push(placed.cured_by(fault.cure.map(Into::into)));
         }

@@ -15,7 +15,9 @@ Causes
     absent; one that is asked for by name may not.
   * The same name in two formats, such as config/app.toml and config/app.yaml: which one counts
     would be a guess.
-  * A file larger than 1 MiB, or nested deeper than 32 levels.
+  * A file larger than 1 MiB, or nested deeper than 64 levels, or more than 32 files that are
+    included.
+  * A file that `include` names and that is not there, or that includes itself.
 
 What to do
   Correct the line that is named. `APP config reference` prints every key with its default.

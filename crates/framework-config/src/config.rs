@@ -2,6 +2,7 @@ use std::{
     any::{TypeId, type_name},
     fmt,
     marker::PhantomData,
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
 
@@ -11,7 +12,7 @@ use crate::{
     reload::{Owners, Prepared, ReloadOwner},
     section::AnySettings,
     snapshot::{ConfigSnapshot, Snapshot},
-    store::Store,
+    store::{SnapshotGuard, Store},
     watch::Changes,
 };
 
@@ -56,6 +57,16 @@ enum Which {
     Type,
 }
 
+/// A section at one moment; made by [`Config::load`].
+pub struct ConfigGuard<'c, T> {
+    held: Held<'c, T>,
+}
+
+enum Held<'c, T> {
+    Fixed(&'c T),
+    Section(SnapshotGuard, usize),
+}
+
 /// What connects the modules of one application with its configuration, whichever of them
 /// registers first.
 #[derive(Debug, Default)]
@@ -95,8 +106,14 @@ impl<T: Send + Sync + 'static> Config<T> {
     pub fn get(&self) -> Arc<T> {
         match self.try_get() {
             Some(value) => value,
-            None => panic!("`{self:?}` was read before the application was planned"),
+            None => self.unplanned(),
         }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn unplanned(&self) -> ! {
+        panic!("`{self:?}` was read before the application was planned")
     }
 
     /// The section as it is in force now; `None` while there is no plan.
@@ -105,6 +122,35 @@ impl<T: Send + Sync + 'static> Config<T> {
         match &self.source {
             Source::Fixed(value) => Some(Arc::clone(value)),
             Source::Section(view) => view.read(),
+        }
+    }
+
+    /// The section as it is in force now, to look at for a moment: one atomic load, and no count
+    /// that all readers share. Keep what [`get`](Self::get) returns, and not this, for longer and
+    /// over an `await`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where [`get`](Self::get) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use framework_config::Config;
+    ///
+    /// let config = Config::fixed(String::from("in a test"));
+    /// assert_eq!(config.load().len(), 9);
+    /// ```
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn load(&self) -> ConfigGuard<'_, T> {
+        match &self.source {
+            Source::Fixed(value) => ConfigGuard { held: Held::Fixed(value) },
+            Source::Section(view) => match view.hold() {
+                Some(guard) => guard,
+                None => self.unplanned(),
+            },
         }
     }
 
@@ -206,18 +252,58 @@ impl<T: Send + Sync + 'static> View<T> {
     }
 
     fn read_in(&self, snapshot: &Snapshot) -> Option<Arc<T>> {
+        let value: Arc<_> = Arc::clone(snapshot.value(self.index_in(snapshot)?)?);
+        value.downcast().ok()
+    }
+
+    #[inline]
+    fn hold(&self) -> Option<ConfigGuard<'_, T>> {
+        let store = self.link.store.get()?;
         let index = match self.index.get() {
             Some(index) => *index,
-            None => {
-                let index = match self.which {
-                    Which::Name(name) => snapshot.index_of(name)?,
-                    Which::Type => snapshot.index_of_type(TypeId::of::<T>())?,
-                };
-                *self.index.get_or_init(|| index)
-            }
+            None => self.find_in(&*store.load()?)?,
         };
-        let value: Arc<_> = Arc::clone(snapshot.value(index)?);
-        value.downcast().ok()
+        // Made where it stays: moving it costs as much again as making it.
+        Some(ConfigGuard { held: Held::Section(store.guard(), index) })
+    }
+
+    #[inline]
+    fn index_in(&self, snapshot: &Snapshot) -> Option<usize> {
+        match self.index.get() {
+            Some(index) => Some(*index),
+            None => self.find_in(snapshot),
+        }
+    }
+
+    #[cold]
+    fn find_in(&self, snapshot: &Snapshot) -> Option<usize> {
+        let index = match self.which {
+            Which::Name(name) => snapshot.index_of(name)?,
+            Which::Type => snapshot.index_of_type(TypeId::of::<T>())?,
+        };
+        Some(*self.index.get_or_init(|| index))
+    }
+}
+
+impl<T: Send + Sync + 'static> Deref for ConfigGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        match &self.held {
+            Held::Fixed(value) => value,
+            Held::Section(snapshot, index) => {
+                let value = snapshot.as_deref().and_then(|snapshot| snapshot.value(*index));
+                let value = value.and_then(|value| value.downcast_ref());
+                value.expect("a section keeps its place and its type from one snapshot to the next")
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for ConfigGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigGuard").finish_non_exhaustive()
     }
 }
 

@@ -154,10 +154,8 @@ impl ConfigFile {
     /// Returns an error if the file, or its neighbour that becomes it, cannot be written. The old
     /// file is still there then.
     pub fn save(&self) -> Result<(), ConfigFileError> {
-        write_whole(&self.path, self.text().as_bytes()).map_err(|source| ConfigFileError::Io {
-            path: self.path.clone(),
-            doing: "written",
-            source,
+        write_whole(&self.path, self.text().as_bytes(), Access::Kept).map_err(|source| {
+            ConfigFileError::Io { path: self.path.clone(), doing: "written", source }
         })
     }
 }
@@ -169,15 +167,25 @@ fn implicit_table() -> Item {
     Item::Table(table)
 }
 
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Whoever could before.
+    Kept,
+    /// Its owner, and nobody else.
+    Owner,
+}
+
 /// Writes a file beside `path`, and renames it over when all of it is on the disk.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().filter(|parent| *parent != Path::new(""));
     let directory = directory.unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = directory.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = write_new(&temporary, &path, bytes).and_then(|()| fs::rename(&temporary, &path));
+    let written = write_new(&temporary, &path, bytes, access);
+    let written = written.and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {
         // The first error is what counts.
         let _ = fs::remove_file(&temporary);
@@ -188,11 +196,19 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn write_new(temporary: &Path, like: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(temporary: &Path, like: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     // One that a process left behind under our number is of no use to anybody.
     let _ = fs::remove_file(temporary);
-    let mut file = File::options().write(true).create_new(true).open(temporary)?;
-    if let Ok(old) = fs::metadata(like) {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if access == Access::Owner {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let mut file = options.open(temporary)?;
+    if access == Access::Kept
+        && let Ok(old) = fs::metadata(like)
+    {
         file.set_permissions(old.permissions())?;
     }
     file.write_all(bytes)?;

@@ -2,7 +2,9 @@ use framework_core::Issue;
 
 use crate::{
     codes,
+    excerpt::KeyNames,
     fault::{self, Fault, FaultKind},
+    section::Section,
 };
 
 /// The configuration cannot be used, and here is everything that is wrong with it.
@@ -26,6 +28,13 @@ impl ConfigError {
 
     pub(crate) fn one(fault: Fault) -> Self {
         Self { faults: vec![fault] }
+    }
+
+    /// Shows as much of files that could not be understood as is no secret of `sections`.
+    pub(crate) fn revealed(mut self, sections: &[&Section]) -> Self {
+        let names = KeyNames::of(sections);
+        self.faults.iter_mut().for_each(|fault| fault.reveal(&names));
+        self
     }
 
     /// Everything that is wrong: first what cannot be read, then by section.

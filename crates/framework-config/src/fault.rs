@@ -1,6 +1,10 @@
 use std::fmt;
 
-use crate::{key_path::KeyPath, origin::Origin};
+use crate::{
+    excerpt::{Excerpt, FilePlace, KeyNames, SourceText},
+    key_path::KeyPath,
+    origin::Origin,
+};
 
 /// One thing that is wrong with the configuration: the key, what is wrong, where the value comes
 /// from, and what to do.
@@ -15,8 +19,18 @@ pub struct Fault {
     pub(crate) what: Box<str>,
     pub(crate) origin: Box<str>,
     pub(crate) cure: Option<Box<str>>,
-    others: Vec<KeyPath>,
+    others: Box<[KeyPath]>,
     kind: FaultKind,
+    spot: Option<Box<Spot>>,
+}
+
+/// What a fault is about in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Spot {
+    place: FilePlace,
+    excerpt: Option<Excerpt>,
+    // The file that could not be understood, until it is known what in it is a secret.
+    text: Option<SourceText>,
 }
 
 /// Whether a source cannot be read, or what it says is wrong.
@@ -50,14 +64,35 @@ impl Fault {
         Self { kind: FaultKind::File, ..Self::new(KeyPath::default(), what.into(), place.into()) }
     }
 
+    /// A source that cannot be read on from `origin`.
+    pub(crate) fn file_at(origin: &Origin, what: impl Into<Box<str>>) -> Self {
+        Self::file(origin.to_string(), what).at(origin)
+    }
+
     /// A wrong value, or a wrong key.
     pub(crate) fn value(key: KeyPath, what: impl Into<Box<str>>, origin: &Origin) -> Self {
-        Self::new(key, what.into(), origin.to_string().into())
+        Self::new(key, what.into(), origin.to_string().into()).at(origin)
+    }
+
+    /// Says at which place of a file the fault is, if `origin` is one.
+    pub(crate) fn at(mut self, origin: &Origin) -> Self {
+        let spot = |place| Box::new(Spot { place, excerpt: None, text: None });
+        self.spot = FilePlace::of(origin).map(spot);
+        self
     }
 
     fn new(key: KeyPath, what: Box<str>, origin: Box<str>) -> Self {
         let subject = key.to_string().into();
-        Self { key, subject, what, origin, cure: None, others: Vec::new(), kind: FaultKind::Value }
+        Self {
+            key,
+            subject,
+            what,
+            origin,
+            cure: None,
+            others: Box::default(),
+            kind: FaultKind::Value,
+            spot: None,
+        }
     }
 
     /// Shows the value beside the key.
@@ -90,6 +125,34 @@ impl Fault {
         &self.others
     }
 
+    pub(crate) fn place(&self) -> Option<&FilePlace> {
+        self.spot.as_ref().map(|spot| &spot.place)
+    }
+
+    pub(crate) fn show(&mut self, excerpt: Excerpt) {
+        if let Some(spot) = &mut self.spot {
+            spot.excerpt = Some(excerpt);
+        }
+    }
+
+    /// Shows the form of the file that could not be understood.
+    pub(crate) fn in_text(mut self, text: &SourceText) -> Self {
+        if let Some(spot) = &mut self.spot {
+            spot.excerpt = Some(Excerpt::of_unparsed(&spot.place, text));
+            spot.text = Some(text.clone());
+        }
+        self
+    }
+
+    /// Shows more of a file that could not be understood, if what the keys are called says
+    /// that no secret is near.
+    pub(crate) fn reveal(&mut self, names: &KeyNames) {
+        let Some(spot) = &mut self.spot else { return };
+        if let Some(text) = spot.text.take() {
+            spot.excerpt = Some(Excerpt::of_unparsed_beside(&spot.place, &text, names));
+        }
+    }
+
     /// Says what to do, in a few words: `write 20`.
     pub fn cure(&mut self, cure: impl Into<String>) -> &mut Self {
         self.cure = Some(cure.into().into());
@@ -99,7 +162,8 @@ impl Fault {
     /// Names another key of the section that has to do with the fault, so that its place is shown
     /// too: the lower bound that an upper bound is compared with.
     pub fn with(&mut self, key: &str) -> &mut Self {
-        self.others.push(KeyPath::dotted(key));
+        let others = std::mem::take(&mut self.others).into_iter();
+        self.others = others.chain([KeyPath::dotted(key)]).collect();
         self
     }
 
@@ -119,6 +183,13 @@ impl Fault {
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The lines of the file that the fault is about, secrets left out; `None` if it is about no
+    /// place in a file.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<&Excerpt> {
+        self.spot.as_ref()?.excerpt.as_ref()
     }
 
     /// What to do about it, if that is known.

@@ -4,11 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    fault::Fault,
-    node::Node,
-    parse::{self, Format},
-};
+use zeroize::Zeroizing;
 
 /// The most that a file may hold, in bytes.
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
@@ -20,52 +16,50 @@ pub(crate) fn named(directory: &Path, name: &str) -> [PathBuf; 4] {
     EXTENSIONS.map(|extension| directory.join(format!("{name}.{extension}")))
 }
 
-/// Reads the file `name` of `directory`, in whatever format it is there; `None` if it is not.
-pub(crate) fn read_named(directory: &Path, name: &str) -> Result<Option<(String, Node)>, Fault> {
-    let paths = named(directory, name);
-    let found: Vec<&PathBuf> = paths.iter().filter(|path| path.exists()).collect();
-    match found[..] {
-        [] => Ok(None),
-        [path] => read(path).map(Some),
-        _ => {
-            let names: Vec<_> = found.iter().map(|path| path.display().to_string()).collect();
-            let mut fault = Fault::file(names.join(", "), "the same file in several formats");
-            fault.cure("keep one of them");
-            Err(fault)
+/// Why a file cannot be read, with line and column if that is a matter of one place.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) reason: String,
+    pub(crate) at: Option<(usize, usize)>,
+}
+
+/// Reads the file at `path`; an error says why not, and nothing of what it holds.
+pub(crate) fn text(path: &Path) -> Result<Zeroizing<String>, Unreadable> {
+    text_up_to(path, MAX_BYTES)
+}
+
+/// As [`text`], of a file that may hold `limit` bytes.
+pub(crate) fn text_up_to(path: &Path, limit: u64) -> Result<Zeroizing<String>, Unreadable> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Unreadable::because("the file is not there"),
+        io::ErrorKind::PermissionDenied => Unreadable::because("permission to read it is missing"),
+        _ => Unreadable::because(format!("cannot be read: {error}")),
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    // All of it at once: each time that it grows, a copy of the secrets in it would stay behind.
+    let size = file.metadata().map_or(0, |about| about.len()).min(limit);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 2));
+    // Never more than the limit, whatever a device or a pipe would give.
+    (&mut file).take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(Unreadable::because("larger than 1 MiB"));
+    }
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let bytes = Zeroizing::new(error.into_bytes());
+            let before = String::from_utf8_lossy(&bytes[..valid]);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let reason = "the file is not UTF-8 text".to_owned();
+            Err(Unreadable { reason, at: Some((line, column)) })
         }
     }
 }
 
-/// Reads the file at `path`, which must be there.
-pub(crate) fn read(path: &Path) -> Result<(String, Node), Fault> {
-    let name = path.display().to_string();
-    let Some(format) = Format::of(&name) else {
-        let mut fault = Fault::file(name, "the format cannot be told from the name");
-        fault.cure("name the file .toml, .yaml or .json");
-        return Err(fault);
-    };
-    let text = text(path).map_err(|reason| Fault::file(name.as_str(), reason))?;
-    let node = parse::parse(format, &name, &text)?;
-    Ok((name, node))
-}
-
-/// Reads the file at `path`; an error says why not, and nothing of what it holds.
-pub(crate) fn text(path: &Path) -> Result<String, String> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => "the file is not there".to_owned(),
-        io::ErrorKind::InvalidData => "the file is not UTF-8 text".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission to read it is missing".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    };
-    let mut text = String::new();
-    // Never more than the limit, whatever a device or a pipe would give.
-    File::open(path)
-        .map_err(failed)?
-        .take(MAX_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err("larger than 1 MiB".to_owned());
+impl Unreadable {
+    fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), at: None }
     }
-    Ok(text)
 }

@@ -1,9 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    reload::{Mode, ReloadRecord, ReloadTrigger, reload, serve},
+    error::ConfigError,
+    readiness::Readiness,
+    reload::{Mode, ReloadRecord, ReloadTrigger, Trial, go_back, reload, serve},
     report::ConfigReport,
-    snapshot::ConfigSnapshot,
+    snapshot::{ConfigSnapshot, LastGood, Snapshot},
+    sources::Sources,
     store::Store,
 };
 
@@ -59,6 +62,11 @@ impl ConfigHandle {
         self.store.flight.board(|| reload(&self.store, trigger, Mode::Apply)).await
     }
 
+    /// Takes back the configuration that is on probation.
+    pub(crate) async fn go_back(&self, trial: &Trial, cause: String) -> Arc<ReloadRecord> {
+        self.store.flight.alone(go_back(&self.store, trial, cause)).await
+    }
+
     /// Finds out what a [`reload`](Self::reload) would do, and does not do it. With `prepare`, the
     /// owners prepare too, and drop what they have prepared.
     ///
@@ -83,6 +91,44 @@ impl ConfigHandle {
     /// runs this by itself.
     pub async fn run_reloads(&self, look: Option<Duration>) {
         serve(self.clone(), look, || true).await;
+    }
+
+    /// Asks `readiness`, while a configuration is on probation, whether it may stay; only the first
+    /// that is given counts. Without one, every configuration stays.
+    pub fn follow_readiness(&self, readiness: impl Readiness) {
+        self.store.probation.follow(Arc::new(readiness));
+    }
+
+    /// Set while the application runs on the configuration that was good last, because its files
+    /// are broken.
+    #[must_use]
+    pub fn last_good(&self) -> Option<LastGood> {
+        self.store.in_force()?.last_good().map(|it| LastGood::clone(it))
+    }
+
+    /// Why the application cannot start, or could not start on its files; `None` before it is
+    /// planned, and if nothing is wrong.
+    #[must_use]
+    pub fn error(&self) -> Option<Arc<ConfigError>> {
+        self.store.refused()
+    }
+
+    /// Finds out what other sources would amount to in this application. Nothing changes. Blocks on
+    /// files.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that lists everything that is wrong, also before the application is planned
+    /// in so far as no section is known then.
+    pub fn try_sources(&self, sources: &Sources) -> Result<Arc<ConfigReport>, ConfigError> {
+        let basis = self.store.basis();
+        let sections = basis.map(|basis| basis.sections()).unwrap_or_default();
+        let loaded = sources.load().map_err(|error| error.revealed(&sections))?;
+        let (snapshot, faults) = Snapshot::bind(&loaded, &sections, 1);
+        match ConfigError::of(faults) {
+            Some(error) => Err(error),
+            None => Ok(Arc::clone(snapshot.report())),
+        }
     }
 
     /// The last 20 reloads that changed something or were rejected, oldest first.

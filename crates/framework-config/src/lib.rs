@@ -4,8 +4,10 @@
 //! * [`Settings`] is the typed section of one module, [`Config`] the module's view of it.
 //! * [`ConfigModule`] gives every module of an application its section, and [`ConfigReport`] shows
 //!   what they amount to.
-//! * [`ConfigError`] lists everything that is wrong, each [`Fault`] with its key, its origin and
-//!   its cure.
+//! * [`ConfigError`] lists everything that is wrong, each [`Fault`] with its key, its origin, its
+//!   cure and an [`Excerpt`] of the file.
+//! * [`ConfigHandle`] reloads it while the application runs; [`Readiness`] decides whether what has
+//!   come into force may stay.
 //! * [`Secret`], [`ByteSize`] and [`duration`] are what settings are made of.
 //!
 //! # Examples
@@ -83,10 +85,13 @@ mod de;
 pub mod duration;
 mod environment;
 mod error;
+mod excerpt;
+mod fallback;
 mod fault;
 mod file_watch;
 mod files;
 mod handle;
+mod include;
 #[cfg(feature = "di")]
 mod inject;
 mod key_path;
@@ -98,6 +103,8 @@ mod nearest;
 mod node;
 mod origin;
 mod parse;
+mod readiness;
+mod reading;
 mod redact;
 mod reference;
 mod reload;
@@ -114,16 +121,18 @@ mod watch;
 pub use self::{
     byte_size::{ByteSize, ByteSizeError},
     codes::CODES,
-    config::Config,
+    config::{Config, ConfigGuard},
     config_file::{ConfigFile, ConfigFileError},
-    config_settings::ConfigSettings,
+    config_settings::{BootFrom, ConfigSettings, OnRestartKeys},
     error::ConfigError,
+    excerpt::Excerpt,
     fault::{Fault, Faults},
     handle::ConfigHandle,
     live::LiveConfig,
     loaded::Loaded,
     module::{ConfigExt, ConfigModule},
     origin::Origin,
+    readiness::{Obstacle, Readiness},
     reload::{
         ConfigChange, Prepared, ReloadClass, ReloadError, ReloadOutcome, ReloadOwner, ReloadRecord,
         ReloadTrigger,
@@ -132,7 +141,7 @@ pub use self::{
     secret::Secret,
     section::Section,
     settings::Settings,
-    snapshot::ConfigSnapshot,
+    snapshot::{ConfigSnapshot, LastGood},
     sources::Sources,
     watch::{Changed, Changes},
 };

@@ -79,17 +79,53 @@ impl LiveConfig {
     ///
     /// Returns an error that lists everything that is wrong.
     pub fn load(mut self) -> Result<ConfigHandle, ConfigError> {
-        let loaded = self.sources.load()?;
+        let loaded = self.sources.load();
         self.sections.sort_by(|one, other| one.name().cmp(other.name()));
         let store = Arc::<Store>::default();
         let basis = Basis { sources: self.sources, sections: self.sections };
+        let loaded = loaded.map_err(|error| error.revealed(&basis.sections()))?;
         let (snapshot, faults) = Snapshot::bind(&loaded, &basis.sections(), 1);
         if let Some(error) = ConfigError::of(faults) {
             return Err(error);
         }
-        store.commit(snapshot);
+        store.commit(snapshot.worth_keeping(&loaded, &basis.sections()));
         store.settle(basis);
         self.link.connect(Arc::clone(&store));
         Ok(ConfigHandle::new(store))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::{key_path::KeyPath, secret::Secret};
+
+    #[derive(Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(default)]
+    struct Bank {
+        token: Secret<String>,
+        others: Vec<Secret<String>>,
+        url: String,
+    }
+
+    impl Settings for Bank {}
+
+    #[test]
+    fn what_is_in_force_holds_a_secret_once_in_the_section_and_else_its_hash() {
+        let text = "[bank]\ntoken = \"hunter2\"\nothers = [\"hunter3\"]\nurl = \"x\"\n";
+        let mut config = LiveConfig::new(Sources::none().toml_text("a.toml", text));
+        let bank = config.section::<Bank>("bank");
+        let handle = config.load().unwrap();
+        assert_eq!(bank.get().token.expose(), "hunter2");
+        let snapshot = handle.store().in_force().unwrap();
+        let text =
+            |key: &str| snapshot.at(&KeyPath::dotted(key)).unwrap().text().map(str::to_owned);
+        assert_eq!((text("bank.token"), text("bank.url")), (None, Some("x".to_owned())));
+        let others = snapshot.at(&KeyPath::dotted("bank.others")).unwrap();
+        let crate::node::Content::List(others) = &others.content else { panic!("{others:?}") };
+        assert_eq!(others[0].text(), None);
     }
 }

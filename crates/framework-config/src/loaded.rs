@@ -3,11 +3,14 @@ use std::{fmt, sync::Arc};
 use crate::{
     bind,
     error::ConfigError,
+    excerpt::{Excerpt, SourceText, Texts},
+    fallback::Fallback,
     fault::Fault,
     key_path::KeyPath,
     nearest::nearest,
     node::Node,
     origin::Origin,
+    reading::Touched,
     report::ConfigReport,
     section::{AnySettings, Section},
     settings::Settings,
@@ -43,6 +46,10 @@ pub struct Loaded {
     tree: Node,
     // What each source said, weakest first; references are not followed.
     layers: Vec<Node>,
+    // How many of the layers are files.
+    of_files: usize,
+    texts: Texts,
+    touched: Touched,
 }
 
 /// The sections of an application, bound to one configuration.
@@ -57,12 +64,54 @@ pub(crate) struct Binding {
 
 impl Loaded {
     pub(crate) fn new(sources: Sources, profile: String, files: Vec<String>, tree: Node) -> Self {
-        Self { sources, profile, files, tree, layers: Vec::new() }
+        let (layers, texts) = (Vec::new(), Texts::new());
+        Self {
+            sources,
+            profile,
+            files,
+            tree,
+            layers,
+            of_files: 0,
+            texts,
+            touched: Touched::default(),
+        }
     }
 
-    /// Keeps what each source said, weakest first, to tell what was overridden.
-    pub(crate) fn made_of(self, layers: Vec<Node>) -> Self {
-        Self { layers, ..self }
+    /// Keeps what each source said, weakest first, to tell what was overridden; the first
+    /// `of_files` are files.
+    pub(crate) fn made_of(self, layers: Vec<Node>, of_files: usize) -> Self {
+        Self { layers, of_files, ..self }
+    }
+
+    /// Keeps the texts of the files, to show what is wrong in them, and which files they were.
+    pub(crate) fn read_from(self, texts: Texts, touched: Touched) -> Self {
+        Self { texts, touched, ..self }
+    }
+
+    /// The files that it was read from, or would have been.
+    pub(crate) fn touched(&self) -> &Touched {
+        &self.touched
+    }
+
+    /// Whether, and from where, to start on what was good last.
+    pub(crate) fn fallback(&self) -> Fallback {
+        Fallback::of(&self.sources, &self.profile, self.layers.iter().rev())
+    }
+
+    /// Each file with its text and what it says, weakest first.
+    pub(crate) fn file_layers(&self) -> impl Iterator<Item = (&str, &SourceText, &Node)> {
+        let files = self.files.iter().zip(&self.layers[..self.of_files]);
+        files.filter_map(|(name, layer)| {
+            Some((name.as_str(), self.texts.get(name.as_str())?, layer))
+        })
+    }
+
+    /// Puts `node` in the place of what the sources say about `path`, or takes that out.
+    pub(crate) fn put(&mut self, path: &KeyPath, node: Option<Node>) {
+        match node {
+            Some(node) => self.tree.insert(path, node),
+            None => self.tree.remove(path),
+        }
     }
 
     /// The profile that was chosen.
@@ -92,7 +141,11 @@ impl Loaded {
         let bound = bind::bind::<T>(name, &self.node(name), section.schema());
         match bound.value {
             Some(value) if bound.faults.is_empty() => Ok(value),
-            _ => Err(ConfigError::new(bound.faults)),
+            _ => {
+                let mut faults = bound.faults;
+                self.show(&mut faults, &[&section]);
+                Err(ConfigError::new(faults))
+            }
         }
     }
 
@@ -111,7 +164,19 @@ impl Loaded {
             values.extend(bound.value);
             nodes.push(node);
         }
+        self.show(&mut faults, sections);
         Binding { values, nodes, faults, report }
+    }
+
+    /// Shows with each fault the lines that it is about.
+    fn show(&self, faults: &mut [Fault], sections: &[&Section]) {
+        let layers: Vec<_> = self.layers.iter().collect();
+        for fault in faults {
+            let Some(place) = fault.place() else { continue };
+            let Some(text) = self.texts.get(&place.path) else { continue };
+            let excerpt = Excerpt::of_parsed(place, text, &layers, sections);
+            fault.show(excerpt);
+        }
     }
 
     /// The sections that no module claims.

@@ -1,22 +1,25 @@
-use std::{any::TypeId, panic::Location, sync::Arc};
+mod decide;
+
+use std::{any::TypeId, sync::Arc, time::Duration};
 
 use framework_core::{
     BoxError, Context, Contributed, Contribution, GateView, Issue, Module, Order, Phase, Registrar,
 };
 
+use self::decide::{Claimed, decide};
 use crate::{
     codes,
     config::{Config, Link},
     config_settings::ConfigSettings,
     error::ConfigError,
     handle::ConfigHandle,
+    include,
     loaded::Loaded,
     reload::{Prepared, serve},
     section::Section,
     settings::Settings,
-    snapshot::Snapshot,
     sources::Sources,
-    store::{Basis, Store},
+    store::Store,
 };
 
 /// Adds configuration to [`Registrar`].
@@ -28,7 +31,8 @@ pub trait ConfigExt: sealed::Sealed {
     ///
     /// # Panics
     ///
-    /// Panics if `name` is not of the form `snake_case`, which is the form of all keys.
+    /// Panics if `name` is not of the form `snake_case`, which is the form of all keys, or is
+    /// `include`, which has a meaning of its own in files.
     ///
     /// # Examples
     ///
@@ -113,21 +117,23 @@ pub struct ConfigModule {
     store: Arc<Store>,
 }
 
-/// What was loaded, or where to load it from.
-#[derive(Debug)]
-enum Given {
-    Loaded(Box<Result<Loaded, ConfigError>>),
-    Sources(Box<Sources>),
+/// What was loaded, and where from.
+#[derive(Debug, Default)]
+struct Given {
+    /// `None` if it is not loaded yet.
+    loaded: Option<Result<Loaded, ConfigError>>,
+    /// `None` if it could not be loaded, and nobody has said where from.
+    sources: Option<Sources>,
 }
 
 impl Given {
     fn may_change(&self) -> bool {
-        match self {
-            Self::Loaded(loaded) => {
-                loaded.as_ref().as_ref().is_ok_and(|it| it.sources().may_change())
-            }
-            Self::Sources(sources) => sources.may_change(),
-        }
+        self.sources.as_ref().is_some_and(Sources::may_change)
+    }
+
+    fn load(&mut self) -> Result<Loaded, ConfigError> {
+        let load = || self.sources.as_ref().map_or_else(|| Sources::none().load(), Sources::load);
+        self.loaded.take().unwrap_or_else(load)
     }
 }
 
@@ -142,7 +148,17 @@ impl ConfigModule {
     /// then tells along with everything else.
     #[must_use]
     pub fn new(loaded: Result<Loaded, ConfigError>) -> Self {
-        Self { given: Given::Loaded(Box::new(loaded)), store: Arc::default() }
+        let sources = loaded.as_ref().ok().map(|loaded| loaded.sources().clone());
+        Self { given: Given { loaded: Some(loaded), sources }, store: Arc::default() }
+    }
+
+    /// Says where the configuration was loaded from, which is not known of one that could not be:
+    /// then it can be reloaded, and the application can start with
+    /// [what was good last](Sources::last_good).
+    #[must_use]
+    pub fn loaded_from(mut self, sources: Sources) -> Self {
+        self.given.sources = Some(sources);
+        self
     }
 
     /// Loads the [standard sources](Sources::standard) of the application called `app` when it is
@@ -162,7 +178,7 @@ impl ConfigModule {
 /// Loads the sources when the application is planned.
 impl From<Sources> for ConfigModule {
     fn from(sources: Sources) -> Self {
-        Self { given: Given::Sources(Box::new(sources)), store: Arc::default() }
+        Self { given: Given { loaded: None, sources: Some(sources) }, store: Arc::default() }
     }
 }
 
@@ -188,19 +204,11 @@ impl Module for ConfigModule {
                 readers.filter_map(|reader| unclear(reader, sections)).collect()
             }
         });
+        let mut given = self.given;
         reg.gate("configuration", move |view: &GateView<'_>| {
             let contributed = view.collected(&sections);
-            let loaded = match self.given {
-                Given::Loaded(loaded) => *loaded,
-                Given::Sources(sources) => sources.load(),
-            };
-            match &loaded {
-                Ok(loaded) => bind(loaded, contributed, view.collected(&readers), &self.store),
-                Err(error) => {
-                    describe(contributed, &self.store);
-                    vec![error.to_issue()]
-                }
-            }
+            let claimed = Claimed::of(contributed, view.collected(&readers));
+            decide(&mut given, claimed, &self.store)
         });
     }
 }
@@ -215,6 +223,7 @@ async fn reload(
     let reloads = async {
         cx.lifecycle().reached(Phase::Ready).await;
         let settings = settings.get();
+        begin(&handle, settings.confirm);
         let look = settings.watch.then_some(settings.poll_interval);
         serve(handle, look, || cx.lifecycle().phase() == Phase::Ready).await;
     };
@@ -225,81 +234,25 @@ async fn reload(
     Ok(())
 }
 
-/// Binds every section and puts the result into force if nothing is wrong.
-fn bind(
-    loaded: &Loaded,
-    contributed: &[Contributed<Section>],
-    takers: &[Contributed<Reader>],
-    store: &Store,
-) -> Vec<Issue> {
-    let (claims, mut issues) = claims(contributed);
-    let known = |claim: &&Contributed<Section>| {
-        let section = claim.item().clone();
-        section.read_by(readers(claim.item(), contributed, takers))
-    };
-    let sections = claims.iter().map(known).collect();
-    let basis = Basis { sources: loaded.sources().clone(), sections };
-    let (snapshot, faults) = Snapshot::bind(loaded, &basis.sections(), store.next_generation());
-    issues.extend(ConfigError::of(faults).map(|error| error.to_issue()));
-    if issues.is_empty() {
-        store.commit(snapshot);
-        store.settle(basis);
-    } else {
-        store.commit(snapshot.without_values());
-    }
-    issues
-}
-
-/// The modules that read `section`, those that claim it first.
-fn readers(
-    section: &Section,
-    claims: &[Contributed<Section>],
-    takers: &[Contributed<Reader>],
-) -> Vec<String> {
-    let claims = claims.iter().filter(|claim| claim.item().name() == section.name());
-    let takers = takers.iter().filter(|taker| taker.item().type_id == section.read_as());
-    let mut names = Vec::<String>::new();
-    for name in claims.map(Contributed::module).chain(takers.map(Contributed::module)) {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+/// Tells loudly if the files are broken, and has the configuration prove itself if not.
+fn begin(handle: &ConfigHandle, confirm: Duration) {
+    let store = handle.store();
+    let Some(snapshot) = store.in_force() else { return };
+    match snapshot.last_good() {
+        Some(last_good) => {
+            let saved = humantime::format_rfc3339_seconds(last_good.saved).to_string();
+            let reason = last_good.reason.to_string();
+            tracing::error!(
+                saved,
+                reason,
+                "the files are broken: running on the configuration that was good last"
+            );
+        }
+        None => {
+            let generation = snapshot.report().generation();
+            store.probation.begin(None, generation, Vec::new(), confirm);
         }
     }
-    names
-}
-
-/// Makes a report of what may be configured, where nothing is known of what is.
-fn describe(contributed: &[Contributed<Section>], store: &Store) {
-    let (claims, _) = claims(contributed);
-    let sections: Vec<_> = claims.iter().map(|claim| claim.item()).collect();
-    store.commit(Snapshot::describe(&sections));
-}
-
-/// The first claim on each section, by name, and an issue for each claim with another type.
-fn claims(contributed: &[Contributed<Section>]) -> (Vec<&Contributed<Section>>, Vec<Issue>) {
-    let (mut claims, mut issues) = (Vec::<&Contributed<Section>>::new(), Vec::new());
-    for claim in contributed {
-        match claims.iter().find(|known| known.item().name() == claim.item().name()) {
-            None => claims.push(claim),
-            Some(known) if known.item().same_type(claim.item()) => {}
-            Some(known) => issues.push(claimed_twice(known, claim)),
-        }
-    }
-    claims.sort_by_key(|claim| claim.item().name());
-    (claims, issues)
-}
-
-fn claimed_twice(first: &Contributed<Section>, second: &Contributed<Section>) -> Issue {
-    let name = first.item().name();
-    let summary = format!("the section `{name}` is claimed with two types");
-    let row = |claim: &Contributed<Section>| -> (String, &'static Location<'static>) {
-        let text = format!("`{}` reads it as {}", claim.module(), claim.item().type_name());
-        (text, claim.location())
-    };
-    let ((one, there), (other, here)) = (row(first), row(second));
-    Issue::new(&codes::CLAIMED_TWICE, summary)
-        .evidence_at(one, there)
-        .evidence_at(other, here)
-        .help("give one of the sections another name, or let both read the same type")
 }
 
 /// What is wrong with a reader that names its section by type only: none is read as this type, or
@@ -366,6 +319,7 @@ impl ConfigExt for Registrar<'_> {
             !name.is_empty() && name.chars().all(snake),
             "the section {name:?} must be named in snake_case",
         );
+        assert!(name != include::KEY, "`{name}` is what files begin with, and no section");
         self.contribute(Section::of::<T>(name.to_owned()));
         Config::of_section(name, Arc::clone(&self.shared::<Shared>().0))
     }

@@ -1,4 +1,9 @@
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher},
+    mem,
+};
 
 use zeroize::Zeroizing;
 
@@ -36,6 +41,8 @@ pub(crate) enum Content {
         what: String,
         cure: String,
     },
+    /// A text that is nobody's to read: only whether it is another than before.
+    Hashed(u64),
     /// A value that was found faulty; binding goes on as if it were not there.
     Dropped,
 }
@@ -108,6 +115,39 @@ impl Node {
         *place = node;
     }
 
+    /// Takes out what is at `path`; tables on the way stay.
+    pub(crate) fn remove(&mut self, path: &KeyPath) {
+        let Some((parent, last)) = path.parent().zip(path.last_key()) else { return };
+        if let Some(Content::Table(table)) = self.at_mut(&parent).map(|node| &mut node.content) {
+            table.remove(last);
+        }
+    }
+
+    /// Forgets the texts at the ways that `is_secret` picks; whether they change can still be told.
+    pub(crate) fn forget(&mut self, path: &KeyPath, is_secret: &impl Fn(&KeyPath) -> bool) {
+        let hash = |text: &str| {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            Content::Hashed(hasher.finish())
+        };
+        match &mut self.content {
+            Content::Text(text) | Content::Loose(text) if is_secret(path) => {
+                self.content = hash(text);
+            }
+            Content::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    item.forget(&path.with(Step::Index(index)), is_secret);
+                }
+            }
+            Content::Table(table) => {
+                for (key, node) in table {
+                    node.forget(&path.child(key), is_secret);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Whether anything at or below this node was dropped.
     pub(crate) fn has_dropped(&self) -> bool {
         match &self.content {
@@ -145,12 +185,38 @@ impl Node {
         }
     }
 
-    /// How many tables and lists are inside each other, this one included.
-    pub(crate) fn depth(&self) -> usize {
+    /// The first table or list that is inside more than `levels` others, itself counted.
+    pub(crate) fn deeper_than(&self, levels: usize) -> Option<&Self> {
         match &self.content {
-            Content::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
-            Content::Table(table) => 1 + table.values().map(Self::depth).max().unwrap_or(0),
-            _ => 0,
+            Content::List(_) | Content::Table(_) if levels == 0 => Some(self),
+            Content::List(items) => items.iter().find_map(|item| item.deeper_than(levels - 1)),
+            Content::Table(table) => table.values().find_map(|it| it.deeper_than(levels - 1)),
+            _ => None,
+        }
+    }
+
+    /// Adds what this says to a hash, and not where it says so.
+    pub(crate) fn hash_content(&self, hasher: &mut impl Hasher) {
+        mem::discriminant(&self.content).hash(hasher);
+        match &self.content {
+            Content::Null | Content::Dropped => {}
+            Content::Bool(value) => value.hash(hasher),
+            Content::Int(value) => value.hash(hasher),
+            Content::Float(value) => value.to_bits().hash(hasher),
+            Content::Text(text) | Content::Loose(text) => text.as_str().hash(hasher),
+            Content::Hashed(value) => value.hash(hasher),
+            Content::Broken { what, .. } => what.hash(hasher),
+            Content::List(items) => {
+                items.len().hash(hasher);
+                items.iter().for_each(|item| item.hash_content(hasher));
+            }
+            Content::Table(table) => {
+                table.len().hash(hasher);
+                for (key, node) in table {
+                    key.hash(hasher);
+                    node.hash_content(hasher);
+                }
+            }
         }
     }
 
@@ -167,9 +233,11 @@ impl Node {
             Content::Text(text) | Content::Loose(text) => {
                 Some(format!("{:?}", crate::redact::text(text.as_str())))
             }
-            Content::List(_) | Content::Table(_) | Content::Broken { .. } | Content::Dropped => {
-                None
-            }
+            Content::List(_)
+            | Content::Table(_)
+            | Content::Broken { .. }
+            | Content::Hashed(_)
+            | Content::Dropped => None,
         }
     }
 }

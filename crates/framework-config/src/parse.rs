@@ -15,7 +15,7 @@ use crate::{
 pub(crate) use self::toml::value_from_str as toml_value;
 
 /// How deep tables and lists may be nested.
-pub(crate) const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// What is said about a source that is nested deeper.
 pub(crate) fn too_deep() -> String {
@@ -66,10 +66,12 @@ pub(crate) fn parse(format: Format, path: &str, text: &str) -> Result<Node, Faul
     };
     let node = parsed.map_err(|fault| {
         let origin = places.at(fault.line, fault.column);
-        Fault::file(origin.to_string(), fault.message)
+        // Each parser has a limit of its own, and its own words for it.
+        let is_deep = fault.message.contains("recurs");
+        Fault::file_at(&origin, if is_deep { too_deep() } else { fault.message })
     })?;
-    if node.depth() > MAX_DEPTH {
-        return Err(Fault::file(path, too_deep()));
+    if let Some(deep) = node.deeper_than(MAX_DEPTH) {
+        return Err(Fault::file_at(&deep.origin, too_deep()));
     }
     match node.content {
         Content::Table(_) => Ok(node),

@@ -50,6 +50,22 @@ pub(crate) fn resolve_all(node: &mut Node, variables: &BTreeMap<String, String>)
     }
 }
 
+/// The text with its references followed; `None` if one cannot be.
+pub(crate) fn resolved(text: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    if !text.contains("${") {
+        return Some(text.to_owned());
+    }
+    let names = text.split("${env:").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
+    let variables = names.filter_map(|name| Some((name.to_owned(), variable(name)?))).collect();
+    resolve(text, &variables).ok().map(|resolved| resolved.text.to_string())
+}
+
+/// Whether `text` is one reference, and says nothing itself.
+pub(crate) fn is_nothing_else(text: &str) -> bool {
+    let inner = text.strip_prefix("${").and_then(|text| text.strip_suffix('}'));
+    inner.is_some_and(|inner| !inner.contains(['}', '$']) && !inner.contains(":-"))
+}
+
 /// The files that `text` refers to.
 pub(crate) fn files(text: &str) -> impl Iterator<Item = &str> {
     text.split("${file:").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
@@ -115,8 +131,8 @@ fn variable(
 }
 
 fn file(path: &Path) -> Result<Zeroizing<String>, Unresolved> {
-    let mut text = files::text(path).map(Zeroizing::new).map_err(|reason| Unresolved {
-        what: format!("{}: {reason}", path.display()),
+    let mut text = files::text(path).map_err(|unreadable| Unresolved {
+        what: format!("{}: {}", path.display(), unreadable.reason),
         cure: "mount the file, or correct the path".to_owned(),
     })?;
     let end = text.trim_end_matches(['\n', '\r']).len();
@@ -126,6 +142,8 @@ fn file(path: &Path) -> Result<Zeroizing<String>, Unresolved> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(text: &str, expected: Result<&str, &str>) {
@@ -134,6 +152,27 @@ mod tests {
         let resolved = resolve(text, &variables);
         let resolved = resolved.map(|it| it.text.to_string()).map_err(|error| error.what);
         assert_eq!(resolved, expected.map(str::to_owned).map_err(str::to_owned), "{text}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn any_text_is_followed_or_refused_and_what_refers_to_nothing_stays(
+            text in "(\\$|\\{|\\}|:|-|env|file|HOST|/|ü|\\PC){0,24}",
+        ) {
+            let variables = [("HOST".to_owned(), "db".to_owned())].into();
+            match resolve(&text, &variables) {
+                Ok(resolved) if !text.contains("${") => prop_assert_eq!(&*resolved.text, &text),
+                Ok(_) => {}
+                Err(unresolved) => prop_assert!(!unresolved.cure.is_empty()),
+            }
+            // Doubling each sign makes plain text of whatever it was.
+            let doubled = text.replace('$', "").replace('{', "$${");
+            let plain = resolve(&doubled, &variables).unwrap();
+            prop_assert_eq!(&*plain.text, &doubled.replace("$${", "${"));
+            let _ = (resolved(&text, |_| None), is_nothing_else(&text), files(&text).count());
+        }
     }
 
     #[test]

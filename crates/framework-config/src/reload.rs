@@ -5,6 +5,7 @@ mod error;
 mod flight;
 mod history;
 mod owner;
+mod probation;
 mod record;
 mod request;
 mod serve;
@@ -20,7 +21,8 @@ pub(crate) use self::{
     flight::Flight,
     history::History,
     owner::Owners,
+    probation::{Probation, Trial},
     request::Requests,
     serve::serve,
-    transaction::{Mode, reload},
+    transaction::{Mode, go_back, reload},
 };

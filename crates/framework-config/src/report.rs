@@ -15,6 +15,7 @@ use crate::{
     loaded::Loaded,
     node::{Content, Node},
     origin::Origin,
+    reload::ConfigChange,
     secret::REDACTED,
     section::{About, AnySettings, Generate, Section},
 };
@@ -31,6 +32,7 @@ pub struct ConfigReport {
     files: Vec<String>,
     generation: u64,
     sections: Vec<SectionReport>,
+    pending: Vec<ConfigChange>,
 }
 
 /// One section of a report.
@@ -66,6 +68,7 @@ impl ConfigReport {
             files: loaded.files().map(str::to_owned).collect(),
             generation,
             sections: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
@@ -75,6 +78,11 @@ impl ConfigReport {
         let nothing = Node::empty_table(Origin::Default);
         sections.iter().for_each(|section| report.add(section, &nothing, &[], None));
         report
+    }
+
+    /// Says which changes wait for the next start.
+    pub(crate) fn waiting_for_restart(self, pending: Vec<ConfigChange>) -> Self {
+        Self { pending, ..self }
     }
 
     pub(crate) fn of_generation(self, generation: u64) -> Self {
@@ -133,6 +141,13 @@ impl ConfigReport {
         self.generation
     }
 
+    /// The changes that the sources say and that wait for the next start of the application, because
+    /// their keys are read only then. Always empty unless `config.on_restart_keys` is `report`.
+    #[must_use]
+    pub fn pending(&self) -> &[ConfigChange] {
+        &self.pending
+    }
+
     /// A number that is the same for configurations that show the same, on every machine. Secrets
     /// have no part in it.
     #[must_use]
@@ -161,6 +176,7 @@ impl ConfigReport {
             "generation": self.generation,
             "hash": format!("{:016x}", self.hash()),
             "files": self.files,
+            "pending_restart": self.pending.iter().map(ConfigChange::to_json).collect::<Vec<_>>(),
             "values": values.collect::<Vec<_>>(),
         })
     }

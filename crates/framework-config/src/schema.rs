@@ -48,6 +48,17 @@ impl SectionSchema {
         keys.flatten().filter_map(Value::as_str).collect()
     }
 
+    /// Whether the section may hold a value at `path`.
+    pub(crate) fn knows(&self, path: &KeyPath) -> bool {
+        !self.at(path).is_empty()
+    }
+
+    /// Calls `visit` with what each key is called, at any depth, whether it is a table, and whether
+    /// a secret stands under it.
+    pub(crate) fn names(&self, visit: &mut dyn FnMut(&str, bool, bool)) {
+        self.visit_names(&self.root, 0, visit);
+    }
+
     /// The doc comment of the key at `path`.
     pub(crate) fn describe(&self, path: &KeyPath) -> &str {
         self.at(path).into_iter().map(description).find(|text| !text.is_empty()).unwrap_or("")
@@ -117,6 +128,27 @@ impl SectionSchema {
             all.extend(nested.into_iter().flat_map(|branch| self.alternatives(branch, depth + 1)));
         }
         all
+    }
+
+    fn visit_names(&self, schema: &Value, depth: usize, visit: &mut dyn FnMut(&str, bool, bool)) {
+        if depth > crate::parse::MAX_DEPTH {
+            return;
+        }
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, schema) in properties.into_iter().flatten() {
+            let is_table =
+                self.alternatives(schema, 0).iter().any(|it| it.get("properties").is_some());
+            visit(name, is_table, self.holds_secret(schema, 0));
+        }
+        match schema {
+            Value::Object(map) => {
+                map.values().for_each(|schema| self.visit_names(schema, depth + 1, visit));
+            }
+            Value::Array(items) => {
+                items.iter().for_each(|schema| self.visit_names(schema, depth + 1, visit));
+            }
+            _ => {}
+        }
     }
 
     fn holds_secret(&self, schema: &Value, depth: usize) -> bool {

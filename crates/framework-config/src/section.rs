@@ -31,6 +31,7 @@ pub(crate) type Generate = fn(&mut SchemaGenerator) -> Schema;
 pub(crate) struct About {
     pub(crate) schema: SectionSchema,
     pub(crate) leaves: Vec<Leaf>,
+    pub(crate) has_secrets: bool,
     /// What holds where nothing is set, secrets redacted.
     pub(crate) defaults: Value,
 }
@@ -49,6 +50,7 @@ pub struct Section {
     defaults: fn() -> Value,
     to_json: fn(&AnySettings) -> Value,
     restart_keys: fn() -> &'static [&'static str],
+    module_keys: fn() -> &'static [&'static str],
     readers: Arc<[String]>,
 }
 
@@ -70,6 +72,7 @@ impl Section {
             defaults: || to_json(&T::default()),
             to_json: |value| value.downcast_ref::<T>().map_or(Value::Null, to_json),
             restart_keys: T::restart_keys,
+            module_keys: T::module_keys,
             readers: Arc::default(),
         }
     }
@@ -115,7 +118,8 @@ impl Section {
         self.about.get_or_init(|| {
             let schema = (self.make_schema)();
             let (leaves, defaults) = (schema.leaves(), (self.defaults)());
-            Arc::new(About { schema, leaves, defaults })
+            let has_secrets = schema.touches_secret(&KeyPath::default());
+            Arc::new(About { schema, leaves, has_secrets, defaults })
         })
     }
 
@@ -132,10 +136,10 @@ impl Section {
     /// What it takes to change the key at `path`.
     pub(crate) fn class(&self, path: &KeyPath) -> ReloadClass {
         let covers = |key: &&str| *key == "*" || path.starts_with(&KeyPath::dotted(key));
-        match (self.restart_keys)().iter().any(covers) {
-            true => ReloadClass::Restart,
-            false => ReloadClass::Hot,
+        if (self.restart_keys)().iter().any(covers) {
+            return ReloadClass::Restart;
         }
+        if (self.module_keys)().iter().any(covers) { ReloadClass::Module } else { ReloadClass::Hot }
     }
 
     pub(crate) fn bind(&self, node: &Node) -> AnyBound {

@@ -58,6 +58,14 @@ pub trait Settings:
         let _ = faults;
     }
 
+    /// The keys that are read only when a module starts, such as the size of a pool that is built
+    /// then, written as in [`restart_keys`](Self::restart_keys). Until a module can be restarted
+    /// alone, a reload treats them as those, but names them as what they are.
+    #[must_use]
+    fn module_keys() -> &'static [&'static str] {
+        &[]
+    }
+
     /// The keys that are read only when the application starts, such as the address of a listener:
     /// a reload that would change one of them is refused, and names it. Each is relative to the
     /// section and covers what is below it: `&["addr", "tls"]`; `&["*"]` covers the section.

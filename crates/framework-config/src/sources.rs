@@ -8,6 +8,7 @@ use std::{
 use crate::{
     environment::{self, Taken, Variables},
     error::ConfigError,
+    fallback::Fallback,
     fault::Fault,
     files,
     key_path::KeyPath,
@@ -15,7 +16,8 @@ use crate::{
     loaded::Loaded,
     node::Node,
     origin::Origin,
-    parse::{self, Format, MAX_DEPTH, too_deep},
+    parse::{MAX_DEPTH, too_deep},
+    reading::{FileLayer, Reading, Touched},
     reference,
 };
 
@@ -36,6 +38,13 @@ const DEFAULT_PROFILE: &str = "local";
 /// 6. the app's own variables, `SHOP_HTTP__ADDR` for `http.addr`
 /// 7. assignments, `http.addr=0.0.0.0:80`, in the order of the calls
 ///
+/// A file may begin with `include = ["other.toml", "conf.d/*.toml"]`: these files, which are named
+/// relative to it, are read before it, in the order of the list and those of a pattern by name, so
+/// that the later counts more and the including file most.
+///
+/// A file holds at most 1 MiB, tables and lists are nested at most 64 levels, and at most 32 files
+/// are included.
+///
 /// # Examples
 ///
 /// ```
@@ -54,6 +63,24 @@ pub struct Sources {
     files: Vec<PathBuf>,
     variables: Variables,
     assignments: Vec<String>,
+    instead: BTreeMap<PathBuf, String>,
+    last_good: bool,
+}
+
+/// What came of reading sources.
+pub(crate) struct Attempt {
+    pub(crate) loaded: Result<Loaded, ConfigError>,
+    /// The files that it was read from, or would have been.
+    pub(crate) touched: Touched,
+    /// Whether, and from where, to start on what was good last. Known also if nothing else is.
+    pub(crate) fallback: Fallback,
+}
+
+/// What is strong: the layers that no file is part of, and the variables that they were made from.
+struct Strong {
+    taken: Taken,
+    layers: Vec<Node>,
+    faults: Vec<Fault>,
 }
 
 impl Sources {
@@ -80,6 +107,8 @@ impl Sources {
             files: Vec::new(),
             variables: Variables::Given(BTreeMap::new()),
             assignments: Vec::new(),
+            instead: BTreeMap::new(),
+            last_good: false,
         }
     }
 
@@ -134,6 +163,22 @@ impl Sources {
         self
     }
 
+    /// Reads `text` wherever the file at `path` would be read, whether it is there or not: to find
+    /// out what a file would amount to before it is written.
+    #[must_use]
+    pub fn instead_of(mut self, path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        self.instead.insert(path.into(), text.into());
+        self
+    }
+
+    /// Lets an application start with the files that were good last, if those there are now are
+    /// not. Defaults to `false`; the key `config.boot` says the same.
+    #[must_use]
+    pub fn last_good(mut self, allowed: bool) -> Self {
+        self.last_good = allowed;
+        self
+    }
+
     /// The app's name, if the sources are those of an application.
     #[must_use]
     pub fn app(&self) -> Option<&str> {
@@ -148,36 +193,109 @@ impl Sources {
     ///
     /// Returns an error that lists every source that cannot be read.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
-        let taken = self.variables.snapshot();
-        let mut faults = Vec::new();
-        let mut keep = |read: Result<_, Fault>| {
-            read.unwrap_or_else(|fault| {
-                faults.push(fault);
-                None
-            })
-        };
-        let base = keep(self.read_named("app"));
-        let given: Vec<_> = self.read_given().into_iter().filter_map(&mut keep).collect();
-        let (strong, found) = self.strong_layers(&taken);
+        self.attempt().loaded
+    }
 
+    /// Loads what was good last, if it is kept and an application
+    /// [may start with it](Self::last_good). For what has to be known before the application is
+    /// planned; the plan finds out by itself whether it is needed. Blocks on files.
+    #[must_use]
+    pub fn load_last_good(&self) -> Option<Loaded> {
+        let fallback = self.attempt().fallback;
+        if !fallback.allowed {
+            return None;
+        }
+        fallback.find()?.load(self).ok()
+    }
+
+    /// Reads everything, once, and tells also what was tried.
+    pub(crate) fn attempt(&self) -> Attempt {
+        let mut reading = Reading::with(self.instead.clone());
+        let strong = self.strong();
+        let base = self.read_named(&mut reading, "app");
+        let mut given: Vec<FileLayer> = Vec::new();
+        for (name, text) in &self.texts {
+            given.extend(reading.text(name, text));
+        }
+        for path in &self.files {
+            given.extend(reading.file(path));
+        }
         // What the sources say of the profile is known before the profile's own file is read.
-        let weak = given.iter().rev().chain(&base).map(|(_, layer)| layer);
-        let profile = self.chosen_profile(&taken.values, strong.iter().rev().chain(weak));
-        let profile = profile.map_err(ConfigError::one)?;
-        let own = (profile != "app").then(|| keep(self.read_named(&profile))).flatten();
-        faults.extend(found);
-        if let Some(error) = ConfigError::of(faults) {
-            return Err(error);
+        let weak = given.iter().rev().chain(base.iter().rev()).map(|(_, layer)| layer);
+        let profile = self.chosen_profile(&strong, weak);
+        let own = match &profile {
+            Ok(name) if name != "app" => self.read_named(&mut reading, name),
+            _ => Vec::new(),
+        };
+        let files: Vec<FileLayer> = base.into_iter().chain(own).chain(given).collect();
+        let name = profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+        let fallback = {
+            let layers = files.iter().map(|(_, layer)| layer).chain(&strong.layers);
+            Fallback::of(self, name, layers.rev())
+        };
+        let Reading { texts, mut faults, touched, .. } = reading;
+        let loaded = match profile {
+            Err(fault) => {
+                faults.push(fault);
+                Err(ConfigError::new(faults))
+            }
+            Ok(profile) => {
+                faults.extend(strong.faults.iter().cloned());
+                match ConfigError::of(faults) {
+                    Some(error) => Err(error),
+                    None => self
+                        .merge(profile, files, strong)
+                        .map(|it| it.read_from(texts, touched.clone())),
+                }
+            }
+        };
+        Attempt { loaded, touched, fallback }
+    }
+
+    /// Loads these files in place of those that there are now; what is stronger is read anew.
+    pub(crate) fn load_kept(
+        &self,
+        profile: String,
+        kept: &[(String, String)],
+    ) -> Result<Loaded, ConfigError> {
+        let mut reading = Reading::default();
+        let strong = self.strong();
+        let files: Vec<_> = kept.iter().flat_map(|(name, text)| reading.kept(name, text)).collect();
+        let Reading { texts, mut faults, .. } = reading;
+        faults.extend(strong.faults.iter().cloned());
+        match ConfigError::of(faults) {
+            Some(error) => Err(error),
+            None => {
+                self.merge(profile, files, strong).map(|it| it.read_from(texts, Touched::default()))
+            }
         }
-        let files = base.into_iter().chain(own).chain(given);
-        let (names, mut layers): (Vec<_>, Vec<_>) = files.unzip();
+    }
+
+    /// Puts what is stronger over the files.
+    fn merge(
+        &self,
+        profile: String,
+        files: Vec<FileLayer>,
+        strong: Strong,
+    ) -> Result<Loaded, ConfigError> {
+        let (names, mut layers): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+        let of_files = layers.len();
         if self.app.is_some() {
-            layers.push(environment::conventional_layer(&taken.values, &layers));
+            layers.push(environment::conventional_layer(&strong.taken.values, &layers));
         }
-        layers.extend(strong);
+        layers.extend(strong.layers);
         let mut tree = layers::merge(&layers).map_err(ConfigError::one)?;
-        reference::resolve_all(&mut tree, &taken.values);
-        Ok(Loaded::new(self.clone(), profile, names, tree).made_of(layers))
+        reference::resolve_all(&mut tree, &strong.taken.values);
+        Ok(Loaded::new(self.clone(), profile, names, tree).made_of(layers, of_files))
+    }
+
+    pub(crate) fn allows_last_good(&self) -> bool {
+        self.last_good
+    }
+
+    /// The value of the variable `name`.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.variables.snapshot().values.remove(name).filter(|value| !value.is_empty())
     }
 
     /// Every file that is read if it is there.
@@ -193,24 +311,15 @@ impl Sources {
         self.directory.is_some() || !self.files.is_empty() || self.texts.iter().any(refers)
     }
 
-    fn read_named(&self, name: &str) -> Result<Option<(String, Node)>, Fault> {
+    fn read_named(&self, reading: &mut Reading, name: &str) -> Vec<FileLayer> {
         let directory = self.directory.as_deref();
-        directory.map_or(Ok(None), |directory: &Path| files::read_named(directory, name))
-    }
-
-    /// Texts, and files given by name.
-    fn read_given(&self) -> Vec<Result<Option<(String, Node)>, Fault>> {
-        let texts = self.texts.iter().map(|(name, text)| {
-            let node = parse::parse(Format::Toml, name, text)?;
-            Ok(Some((name.clone(), node)))
-        });
-        let files = self.files.iter().map(|path| files::read(path).map(Some));
-        texts.chain(files).collect()
+        directory.map_or_else(Vec::new, |directory| reading.named(directory, name))
     }
 
     /// What is stronger than any file, weakest first.
-    fn strong_layers(&self, taken: &Taken) -> (Vec<Node>, Vec<Fault>) {
-        let own = self.app.as_deref().map(|app| environment::app_layer(app, taken));
+    fn strong(&self) -> Strong {
+        let taken = self.variables.snapshot();
+        let own = self.app.as_deref().map(|app| environment::app_layer(app, &taken));
         let (mut layers, mut faults) = (Vec::new(), Vec::new());
         for layer in own.into_iter().chain([assignments(&self.assignments)]) {
             match layer {
@@ -218,16 +327,18 @@ impl Sources {
                 Err(found) => faults.extend(found),
             }
         }
-        (layers, faults)
+        Strong { taken, layers, faults }
     }
 
-    /// The profile that is named by the caller, by the app's variable, or as `app.profile` in one
-    /// of `layers`, of which the strongest is the first.
+    /// The profile that is named by the caller, by the app's variable, or as `app.profile` in a
+    /// layer; of those in `weak` the strongest is the first.
     fn chosen_profile<'n>(
         &self,
-        variables: &BTreeMap<String, String>,
-        layers: impl Iterator<Item = &'n Node>,
+        strong: &'n Strong,
+        weak: impl Iterator<Item = &'n Node>,
     ) -> Result<String, Fault> {
+        let variables = &strong.taken.values;
+        let layers = strong.layers.iter().rev().chain(weak);
         let named = self.profile.clone().map(|name| (name, "--profile".to_owned()));
         let from_variable = || {
             let variable = format!("{}PROFILE", environment::prefix(self.app.as_deref()?));

@@ -9,7 +9,9 @@ use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
 use crate::{
-    reload::{Flight, History, Owners, Requests},
+    error::ConfigError,
+    reading::Touched,
+    reload::{Flight, History, Owners, Probation, Requests},
     section::Section,
     snapshot::Snapshot,
     sources::Sources,
@@ -27,6 +29,10 @@ pub(crate) struct Store {
     pub(crate) history: History,
     pub(crate) requests: Requests,
     pub(crate) flight: Flight,
+    pub(crate) probation: Probation,
+    /// What the last attempt to read the sources has touched.
+    touched: Mutex<Touched>,
+    refused: Mutex<Option<Arc<ConfigError>>>,
 }
 
 /// What a configuration is made from.
@@ -43,9 +49,16 @@ impl Basis {
 }
 
 impl Store {
-    pub(crate) fn load(&self) -> Option<impl Deref<Target = Snapshot>> {
+    #[inline]
+    pub(crate) fn load(&self) -> Option<LoadedSnapshot> {
         let guard = self.current.load();
-        guard.is_some().then(|| Loaded(guard))
+        guard.is_some().then(|| LoadedSnapshot(guard))
+    }
+
+    /// The snapshot in force, as it comes.
+    #[inline]
+    pub(crate) fn guard(&self) -> SnapshotGuard {
+        self.current.load()
     }
 
     /// The snapshot in force, to keep; `None` if there is none with values.
@@ -82,7 +95,28 @@ impl Store {
         };
         let mut paths = basis.sources.paths(snapshot.report().profile());
         paths.extend(snapshot.references().map(PathBuf::from));
+        // What is included is not known before it is read; and what could not be read may have
+        // been mended in the file that it includes.
+        paths.extend(snapshot.touched().paths());
+        paths.extend(lock(&self.touched).paths());
+        paths.sort_unstable();
+        paths.dedup();
         paths
+    }
+
+    /// Notes which files the sources have led to.
+    pub(crate) fn touch(&self, touched: Touched) {
+        *lock(&self.touched) = touched;
+    }
+
+    /// Notes why the application does not start.
+    pub(crate) fn refuse(&self, error: ConfigError) {
+        *lock(&self.refused) = Some(Arc::new(error));
+    }
+
+    /// Why the application does not start.
+    pub(crate) fn refused(&self) -> Option<Arc<ConfigError>> {
+        lock(&self.refused).clone()
     }
 
     pub(crate) fn basis(&self) -> Option<&Arc<Basis>> {
@@ -90,12 +124,16 @@ impl Store {
     }
 }
 
-/// A snapshot that is there.
-struct Loaded(Guard<Option<Arc<Snapshot>>>);
+/// The snapshot in force, if there is one, while somebody looks at it.
+pub(crate) type SnapshotGuard = Guard<Option<Arc<Snapshot>>>;
 
-impl Deref for Loaded {
+/// A snapshot that is there.
+pub(crate) struct LoadedSnapshot(SnapshotGuard);
+
+impl Deref for LoadedSnapshot {
     type Target = Snapshot;
 
+    #[inline]
     fn deref(&self) -> &Snapshot {
         self.0.as_deref().expect("only a guard that holds a snapshot is wrapped")
     }

@@ -53,7 +53,9 @@ mod module;
 mod need;
 mod provider;
 mod registrar;
+mod request;
 mod slot;
+mod sockets;
 mod supervision;
 mod unit;
 
@@ -78,7 +80,9 @@ pub use self::{
     need::{AllNeed, Need, OptionalNeed},
     provider::{Lifetime, ProviderSpec, Role},
     registrar::Registrar,
+    request::{CurrentRequest, REQUEST_TARGET, RequestContext, ShortText},
     slot::{AnySlot, DeferredError, Slot},
+    sockets::{LentSocket, SocketSource},
     supervision::{Intensity, Restart, Strategy, Supervision},
     unit::{BoxFuture, Construct, Group, GroupId, OnceFn, RepeatFn, RunFuture, Stage, Unit, Work},
 };

@@ -1,5 +1,6 @@
 use std::{
     convert::Infallible,
+    fmt,
     future::{Future, Ready, ready},
     net::SocketAddr,
     pin::Pin,
@@ -7,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Cache};
 use axum::{Router, body::Body, response::IntoResponse as _, routing::future::RouteFuture};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -25,7 +26,7 @@ pub struct HttpHandle {
 
 #[derive(Debug)]
 struct Shared {
-    router: ArcSwapOption<Served>,
+    router: Arc<ArcSwapOption<Served>>,
     routes: OnceLock<Vec<RouteEntry>>,
     bound: watch::Sender<Option<Bound>>,
     report: OnceLock<ServeReport>,
@@ -40,10 +41,18 @@ struct Bound {
 /// The routes of all modules with the stack around them.
 type Served = StackService<Router>;
 
-/// Whatever routes are in force when a request comes.
-#[derive(Clone, Debug)]
+/// Whatever routes are in force when a request comes. Each connection has one of its own, with a
+/// copy of the routes: counting who uses what all share would slow every processor down.
+#[derive(Clone)]
 pub(crate) struct LiveRouter {
-    shared: Arc<Shared>,
+    live: Cache<Arc<ArcSwapOption<Served>>, Option<Arc<Served>>>,
+    copy: Option<RouterCopy>,
+}
+
+#[derive(Clone)]
+struct RouterCopy {
+    of: Arc<Served>,
+    router: Served,
 }
 
 pin_project! {
@@ -59,7 +68,7 @@ pin_project! {
 impl HttpHandle {
     pub(crate) fn new() -> Self {
         let shared = Shared {
-            router: ArcSwapOption::empty(),
+            router: Arc::new(ArcSwapOption::empty()),
             routes: OnceLock::new(),
             bound: watch::Sender::new(None),
             report: OnceLock::new(),
@@ -114,7 +123,7 @@ impl HttpHandle {
     }
 
     pub(crate) fn service(&self) -> LiveRouter {
-        LiveRouter { shared: Arc::clone(&self.shared) }
+        LiveRouter { live: Cache::new(Arc::clone(&self.shared.router)), copy: None }
     }
 
     pub(crate) fn install(&self, served: Served, routes: Vec<RouteEntry>) {
@@ -148,14 +157,29 @@ impl Service<Request<Body>> for LiveRouter {
     }
 
     fn call(&mut self, request: Request<Body>) -> LiveFuture {
-        match &*self.shared.router.load() {
-            // It is always ready, and a clone of it is two pointers.
-            Some(served) => LiveFuture::Routed { inner: Served::clone(served).call(request) },
-            None => {
-                let problem = Problem::unavailable().detail("the server is not running");
-                LiveFuture::NotYet { inner: ready(problem.into_response()) }
-            }
-        }
+        let Some(current) = self.live.load() else {
+            self.copy = None;
+            let problem = Problem::unavailable().detail("the server is not running");
+            return LiveFuture::NotYet { inner: ready(problem.into_response()) };
+        };
+        let copy = match &mut self.copy {
+            Some(copy) if Arc::ptr_eq(&copy.of, current) => copy,
+            old => old.insert(RouterCopy::new(current)),
+        };
+        // It is always ready.
+        LiveFuture::Routed { inner: copy.router.call(request) }
+    }
+}
+
+impl RouterCopy {
+    fn new(of: &Arc<Served>) -> Self {
+        Self { of: Arc::clone(of), router: Served::clone(of) }
+    }
+}
+
+impl fmt::Debug for LiveRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveRouter").finish_non_exhaustive()
     }
 }
 

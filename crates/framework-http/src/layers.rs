@@ -1,6 +1,11 @@
 //! Middleware for all routes, each a module with a section of the configuration. Each is of use
 //! without modules as well: its settings make a tower layer.
 
+#[cfg(feature = "rate-limit")]
+use framework_core::Registrar;
+#[cfg(feature = "rate-limit")]
+use http::StatusCode;
+
 #[cfg(feature = "compression")]
 pub(crate) mod compression;
 #[cfg(feature = "cors")]
@@ -17,6 +22,7 @@ macro_rules! layer_module {
     (
         $(#[doc = $doc:literal])+
         $module:ident($settings:ident) = $name:literal, $section:literal, $stage:ident, $build:expr
+        $(, answers $status:ident: $when:literal)?
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug, Default)]
@@ -52,6 +58,7 @@ macro_rules! layer_module {
                 };
                 let build: fn(&$settings) -> Result<_, framework_core::BoxError> = $build;
                 let stage = crate::MiddlewareStage::$stage;
+                $(crate::layers::document(reg, http::StatusCode::$status, $when);)?
                 reg.contribute(crate::Middleware::built(stage, move |_| build(&settings.get())));
             }
         }
@@ -59,3 +66,12 @@ macro_rules! layer_module {
 }
 
 use layer_module;
+
+/// Says what a middleware answers, where there is a document to say it in.
+#[cfg(all(feature = "openapi", feature = "rate-limit"))]
+fn document(reg: &mut Registrar<'_>, status: StatusCode, when: &'static str) {
+    reg.contribute(crate::openapi::CommonProblem::new(status, when));
+}
+
+#[cfg(all(not(feature = "openapi"), feature = "rate-limit"))]
+fn document(_: &mut Registrar<'_>, _: StatusCode, _: &'static str) {}

@@ -7,6 +7,7 @@
 //! * [`Stack`] goes around a router once: request ids, spans, metrics through a
 //!   [`RequestObserver`], time and size limits, and [`Problem`] documents for whatever goes wrong.
 //! * [`Json`], [`Query`], [`Path`] and [`Dep`] are extractors whose refusals are such documents.
+//! * [`Created`], [`Accepted`] and [`NoContent`] are answers with a status of their own.
 //! * [`Probes`] answer `/livez`, `/readyz`, `/startupz` and `/health`.
 //! * [`HttpModule`] brings all of this to an application; [`HttpExt`] lets each module contribute
 //!   routes and middleware. Routes that collide are found before anything starts.
@@ -25,7 +26,10 @@
 //! | `security-headers` | what browsers are told to refrain from: section `security_headers` |
 //! | `rate-limit` | a limit for each client: section `rate_limit` |
 //! | `idempotency` | requests with an `idempotency-key` are done once |
+//! | `validation` | `Valid`: bodies, queries and paths are checked against the schema of their type |
+//! | `openapi` | `openapi`: one `OpenAPI` 3.1 document of all modules' routes, and a page: section `openapi` |
 //! | `full` | all of these |
+//! | `planted-bugs` | mistakes that the server makes when told to, for tests that must find them |
 //!
 //! # Examples
 //!
@@ -71,7 +75,13 @@ mod idempotency;
 mod layers;
 mod middleware;
 mod module;
+#[cfg(any(feature = "openapi", feature = "validation"))]
+mod number_format;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+mod planted;
 mod request_scope;
+mod respond;
 mod routes;
 mod settings;
 #[cfg(feature = "tls")]
@@ -79,6 +89,8 @@ mod tls;
 #[cfg(feature = "ws")]
 mod websocket;
 
+#[cfg(feature = "validation")]
+pub use self::extract::Valid;
 #[cfg(feature = "idempotency")]
 pub use self::idempotency::{
     Claim, ClaimId, Fingerprint, Idempotency, IdempotencyFuture, IdempotencyLayer,
@@ -102,6 +114,8 @@ pub use self::layers::security_headers::{
     SecurityHeaders, SecurityHeadersError, SecurityHeadersFuture, SecurityHeadersLayer,
     SecurityHeadersModule, SecurityHeadersSettings,
 };
+#[cfg(feature = "planted-bugs")]
+pub use self::planted::PlantedBug;
 #[cfg(feature = "tls")]
 pub use self::tls::{CertificateError, Certificates, TlsSettings};
 #[cfg(feature = "ws")]
@@ -116,6 +130,7 @@ pub use self::{
     probes::{Probes, Readiness},
     problem::{FieldError, Problem},
     request_scope::RequestScope,
+    respond::{Accepted, Created, NoContent},
     routes::{AssembleError, RouteEntry, Routes},
     server::{
         AcceptBackoff, BindError, BodyTooSlow, CutRequest, ListenAddr, ServeReport, Server,

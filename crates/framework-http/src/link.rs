@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use http::Extensions;
 use tokio::time::Instant;
 
-use crate::{ShutdownSignal, server::ConnectionState};
+use crate::{RequestId, ShutdownSignal, server::ConnectionState};
 
 /// Put into a request by the server, and by the stack where there is no server.
 #[derive(Clone, Debug)]
@@ -14,22 +14,38 @@ pub(crate) struct RequestLink {
     connection: Option<Arc<ConnectionState>>,
     started: Instant,
     timeout: Option<Duration>,
+    id: Option<RequestId>,
 }
 
 impl RequestLink {
-    pub(crate) fn new(connection: &Arc<ConnectionState>, started: Instant) -> Self {
-        Self { connection: Some(Arc::clone(connection)), started, timeout: None }
+    /// What every request of the connection begins with.
+    pub(crate) fn new(connection: &Arc<ConnectionState>) -> Self {
+        let connection = Some(Arc::clone(connection));
+        Self { connection, started: Instant::now(), timeout: None, id: None }
     }
 
-    /// Notes how long the request may take, from its first byte.
-    pub(crate) fn limit(extensions: &mut Extensions, timeout: Duration) {
-        match extensions.get_mut::<Self>() {
-            Some(link) => link.timeout = Some(timeout),
-            None => {
-                let started = Instant::now();
-                extensions.insert(Self { connection: None, started, timeout: Some(timeout) });
-            }
+    /// Notes when the request's first byte came.
+    pub(crate) fn begin(extensions: &mut Extensions, started: Instant) {
+        if let Some(link) = extensions.get_mut::<Self>() {
+            link.started = started;
         }
+    }
+
+    /// Notes what the request is known by, and how long it may take from its first byte. Returns
+    /// when that was.
+    pub(crate) fn note(extensions: &mut Extensions, id: RequestId, timeout: Duration) -> Instant {
+        if let Some(link) = extensions.get_mut::<Self>() {
+            (link.timeout, link.id) = (Some(timeout), Some(id));
+            return link.started;
+        }
+        let started = Instant::now();
+        extensions.insert(Self { connection: None, started, timeout: Some(timeout), id: Some(id) });
+        started
+    }
+
+    /// What the request is known by; `None` if there is no stack around it.
+    pub(crate) fn id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
     }
 
     /// When the request's time is over; `None` if nobody limits it.

@@ -7,6 +7,7 @@ use axum::{Router, extract::Request, response::IntoResponse, routing::Route};
 use framework_config::{Config, ConfigExt as _};
 use framework_core::{
     BoxError, Context, CutShort, EventKind, Lifecycle, Module, OptionalNeed, Phase, Registrar,
+    SocketSource,
 };
 use framework_di::{Inject, Resolver, ScopeFactory};
 use tower::{Layer, Service};
@@ -14,6 +15,7 @@ use tower::{Layer, Service};
 use crate::{
     DrainControl, HttpHandle, HttpSettings, Middleware, MiddlewareStage, Probes, Readiness,
     RequestObserver, Routes, ServeReport, Server, drain,
+    planted::Planted,
     routes::{assemble, issues, table},
 };
 
@@ -159,6 +161,7 @@ pub struct HttpModule {
     listener: Option<std::net::TcpListener>,
     handle: HttpHandle,
     limits: DrainLimits,
+    planted: Planted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -186,7 +189,13 @@ impl HttpModule {
     pub fn new() -> Self {
         let limits =
             DrainLimits { drain: Duration::from_secs(20), force_after: Duration::from_secs(2) };
-        Self { settings: None, listener: None, handle: HttpHandle::new(), limits }
+        Self {
+            settings: None,
+            listener: None,
+            handle: HttpHandle::new(),
+            limits,
+            planted: Planted::default(),
+        }
     }
 
     /// Serves on a socket that is already bound and listening; `http.addr` is then ignored.
@@ -217,6 +226,14 @@ impl HttpModule {
         self
     }
 
+    /// Makes a mistake on purpose, for tests that must find it.
+    #[cfg(feature = "planted-bugs")]
+    #[must_use]
+    pub fn plant(mut self, bug: crate::PlantedBug) -> Self {
+        self.planted = Planted::one(bug);
+        self
+    }
+
     /// The handle that the module also provides as a value, for use outside of modules.
     #[must_use]
     pub fn handle(&self) -> HttpHandle {
@@ -236,7 +253,7 @@ impl Module for HttpModule {
     }
 
     fn register(self, reg: &mut Registrar<'_>) {
-        let Self { settings, listener, handle, limits } = self;
+        let Self { settings, listener, handle, limits, planted } = self;
         let settings = match settings {
             Some(settings) => Config::fixed(settings),
             None => reg.config::<HttpSettings>("http"),
@@ -255,13 +272,15 @@ impl Module for HttpModule {
         let server = Arc::new(Mutex::new(None));
         let (bound, bind_settings, bind_handle) =
             (Arc::clone(&server), settings.clone(), handle.clone());
+        let held = reg.need_optional::<dyn SocketSource>();
         reg.setup("bind", move |cx| async move {
             let settings = bind_settings.get();
+            let held = cx.get_optional(&held);
             let server = match listener {
                 Some(listener) => Server::on(listener)?,
-                None => Server::bind(&settings.addr).await?,
+                None => Server::open(cx.module(), &settings.addr, held.as_ref()).await?,
             };
-            let server = configured(server, &settings).await?;
+            let server = configured(server, &settings, held.as_ref()).await?.planted(planted);
             bind_handle.set_bound(server.local_addr(), server.traffic());
             for address in server.addresses() {
                 let url = format!("{}://{address}", server.scheme());
@@ -301,9 +320,13 @@ impl Sources {
 }
 
 /// Everything of the settings that a bound server still lacks.
-async fn configured(mut server: Server, settings: &HttpSettings) -> Result<Server, BoxError> {
+async fn configured(
+    mut server: Server,
+    settings: &HttpSettings,
+    held: Option<&Arc<dyn SocketSource>>,
+) -> Result<Server, BoxError> {
     for address in &settings.also {
-        server = server.also_bind(address).await?;
+        server = server.also_open(address, address, held).await?;
     }
     secured(server.settings(settings.server()), settings)
 }

@@ -61,6 +61,15 @@ impl Routes {
         Self { inspected, build: Box::new(build) }
     }
 
+    /// The routes of a router that is known only when the server starts. What collides with them
+    /// is found then.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn at_start(
+        build: impl Fn(&Context) -> Result<Router, BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { inspected: Some(Inspected::default()), build: Box::new(build) }
+    }
+
     /// What the router says of itself; `None` if it says it in a way that is not understood.
     fn inspected(&self) -> Option<&Inspected> {
         self.inspected.as_ref()

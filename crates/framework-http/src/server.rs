@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::body::Body;
+use framework_core::SocketSource;
 use http::{Request, Response};
 use tokio::{
     task::{JoinError, JoinSet},
@@ -19,7 +20,10 @@ use tower::Service;
 
 #[cfg(feature = "tls")]
 use crate::Certificates;
-use crate::drain::{DrainMachine, DrainSignal, DrainStage, DrainTimes};
+use crate::{
+    drain::{DrainMachine, DrainOrder, DrainSignal, DrainStage, DrainTimes},
+    planted::{Planted, PlantedBug},
+};
 
 mod accept;
 mod body;
@@ -33,6 +37,7 @@ mod progress;
 mod proxy;
 mod service;
 mod settings;
+mod sockets;
 mod state;
 mod traffic;
 mod transport;
@@ -52,10 +57,14 @@ use self::{
     accept::{Acceptor, Admitted},
     connection::{Connection, Setting},
     listener::Listener,
+    sockets::{Held, Lending},
 };
 
 /// How long tasks that were told to end may take to do so before they are aborted.
 const ABORT_AFTER: Duration = Duration::from_millis(250);
+
+/// How long a drain lasts that has no end.
+const FOR_EVER: Duration = Duration::from_hours(24);
 
 /// An HTTP/1 and HTTP/2 server over TCP and Unix sockets, bound and not yet serving.
 ///
@@ -82,9 +91,11 @@ const ABORT_AFTER: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Server {
     acceptor: Acceptor,
+    held: Held,
     addresses: Vec<ListenAddr>,
     settings: ServerSettings,
     traffic: Traffic,
+    planted: Planted,
     #[cfg(feature = "tls")]
     tls: Option<Certificates>,
 }
@@ -110,7 +121,24 @@ impl Server {
     ///
     /// Returns an error if the address does not resolve, is in use, or cannot be bound.
     pub async fn bind(address: &str) -> Result<Self, BindError> {
-        Self::new(Listener::bind(address).await?)
+        Self::open(address, address, None).await
+    }
+
+    /// As [`bind`](Self::bind), and takes the socket from `source` if that has one called `name`,
+    /// or one for `address`.
+    /// While the server drains, what waits at such a socket is left to whoever else accepts there.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the source fails, or the address cannot be bound.
+    pub async fn open(
+        name: &str,
+        address: &str,
+        source: Option<&Arc<dyn SocketSource>>,
+    ) -> Result<Self, BindError> {
+        let mut held = Held::default();
+        let listener = held.open(name, address, source).await?;
+        Ok(Self { held, ..Self::new(listener)? })
     }
 
     /// Serves on a socket that is already bound and listening, such as one handed over by a parent
@@ -128,8 +156,23 @@ impl Server {
     /// # Errors
     ///
     /// Returns an error if the address does not resolve, is in use, or cannot be bound.
-    pub async fn also_bind(mut self, address: &str) -> Result<Self, BindError> {
-        self.acceptor.add(Listener::bind(address).await?);
+    pub async fn also_bind(self, address: &str) -> Result<Self, BindError> {
+        self.also_open(address, address, None).await
+    }
+
+    /// Listens on another address as well, as [`open`](Self::open) does.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the source fails, or the address cannot be bound.
+    pub async fn also_open(
+        mut self,
+        name: &str,
+        address: &str,
+        source: Option<&Arc<dyn SocketSource>>,
+    ) -> Result<Self, BindError> {
+        let listener = self.held.open(name, address, source).await?;
+        self.acceptor.add(listener);
         self.addresses = self.acceptor.addresses()?;
         Ok(self)
     }
@@ -139,9 +182,11 @@ impl Server {
         let (addresses, settings) = (acceptor.addresses()?, ServerSettings::default());
         Ok(Self {
             acceptor,
+            held: Held::default(),
             addresses,
             settings,
             traffic: Traffic::new(),
+            planted: Planted::default(),
             #[cfg(feature = "tls")]
             tls: None,
         })
@@ -160,6 +205,12 @@ impl Server {
     #[must_use]
     pub fn tls(mut self, certificates: Certificates) -> Self {
         self.tls = Some(certificates);
+        self
+    }
+
+    /// Makes mistakes on purpose, or none.
+    pub(crate) fn planted(mut self, planted: Planted) -> Self {
+        self.planted = planted;
         self
     }
 
@@ -199,15 +250,20 @@ impl Server {
     {
         let (setting, watching) = self.setting();
         let setting = Arc::new(setting);
-        let Self { acceptor, settings, traffic, .. } = self;
+        let Self { acceptor, held, settings, traffic, planted, .. } = self;
+        if let Err(error) = acceptor.listen() {
+            tracing::error!(%error, "cannot listen on a socket that was handed over");
+        }
         let mut machine = DrainMachine::new(DrainTimes::default());
-        if settings.shared_listener {
+        if settings.shared_listener || held.is_shared() {
             machine = machine.shared_backlog();
         }
         let accepting = Accepting {
             acceptor: Some(acceptor.limit(settings.max_connections)),
+            lending: held.lending(),
             machine,
             signal,
+            planted,
             traffic,
             connections: JoinSet::new(),
             streams: TaskTracker::new(),
@@ -245,12 +301,12 @@ impl Server {
                 None => future::pending().await,
             }
         };
-        (Setting { settings: self.settings, tls }, watching)
+        (Setting { settings: self.settings, planted: self.planted, tls }, watching)
     }
 
     #[cfg(not(feature = "tls"))]
     fn setting(&self) -> (Setting, impl Future<Output = Infallible> + use<>) {
-        (Setting { settings: self.settings }, future::pending())
+        (Setting { settings: self.settings, planted: self.planted }, future::pending())
     }
 }
 
@@ -258,8 +314,10 @@ impl Server {
 struct Accepting {
     // `None` once the listener is closed.
     acceptor: Option<Acceptor>,
+    lending: Lending,
     machine: DrainMachine,
     signal: DrainSignal,
+    planted: Planted,
     traffic: Traffic,
     connections: JoinSet<()>,
     streams: TaskTracker,
@@ -279,10 +337,11 @@ impl Accepting {
             }
             tokio::select! {
                 biased;
-                order = self.signal.changed() => self.machine.order(order, Instant::now()),
+                order = self.signal.changed() => self.obey(order),
                 () = wait_until(self.machine.wake_at()) => {}
                 Some(ended) = self.connections.join_next() => report_panic(ended),
                 _ = closings.changed(), if stage >= DrainStage::Drain => {}
+                change = self.lending.next() => sockets::apply(change, self.acceptor.as_mut()),
                 admitted = accept(&mut self.acceptor) => {
                     self.machine.accepted(Instant::now());
                     let connection = open(admitted, &self.traffic, &self.streams);
@@ -298,8 +357,19 @@ impl Accepting {
     // An order that was given before the server ran is in the signal, and not a change of it.
     fn take_pending_order(&mut self) {
         let before = self.machine.stage();
-        self.machine.order(self.signal.order(), Instant::now());
+        self.obey(self.signal.order());
         self.announce(before);
+    }
+
+    fn obey(&mut self, order: DrainOrder) {
+        let now = Instant::now();
+        let order = match order {
+            DrainOrder::Stop { .. } if self.planted.has(PlantedBug::UnboundedDrain) => {
+                DrainOrder::Stop { deadline: now + FOR_EVER }
+            }
+            order => order,
+        };
+        self.machine.order(order, now);
     }
 
     fn announce(&self, before: DrainStage) {

@@ -2,6 +2,7 @@
 
 mod board;
 mod check;
+mod judge;
 mod report;
 mod runner;
 mod settings;
@@ -15,6 +16,8 @@ pub use self::{
     settings::HealthSettings,
     state::CheckState,
 };
+
+pub(crate) use self::judge::judge;
 
 #[cfg(test)]
 mod tests;

@@ -63,7 +63,7 @@ pub use self::{
     observer::LifecycleRecorder,
     system::{SystemSample, SystemSampler},
     telemetry::{
-        BoxLayer, Filtered, LogFormat, LogLevel, LogLevelError, LogOutput, LogSettings, Telemetry,
-        TelemetryError, TelemetryGuard, TelemetrySettings,
+        BoxLayer, Filtered, LogFilter, LogFormat, LogLevel, LogLevelError, LogOutput, LogSettings,
+        Telemetry, TelemetryError, TelemetryGuard, TelemetrySettings,
     },
 };

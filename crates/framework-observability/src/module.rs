@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::{
     AppIdentity, HealthBoard, HealthCheck, HealthOptions, HealthRunner, HealthSettings,
-    LifecycleRecorder, LogLevel, Metrics, MetricsSettings, TelemetrySettings, codes,
+    LifecycleRecorder, LogLevel, Metrics, MetricsSettings, TelemetrySettings, codes, health,
 };
 
 /// Logs, metrics and health, as a module: it watches over all the others.
@@ -99,10 +99,11 @@ impl Module for ObservabilityModule {
             async move { Ok(relevel(level, &old, &new)) }
         });
         let config = reg.need_optional::<ConfigHandle>();
-        let reloads = Arc::clone(&metrics);
+        let (reloads, judge) = (Arc::clone(&metrics), Arc::clone(&board));
         reg.setup("reloads", move |cx| async move {
             if let Some(config) = cx.get_optional(&config) {
                 count_reloads(&config, reloads);
+                health::judge(&config, &judge);
             }
             Ok(())
         });

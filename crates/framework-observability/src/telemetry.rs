@@ -1,11 +1,16 @@
 //! Logs: where they go, how they look, and how much of them there is.
 
+mod filter;
 mod json;
+mod layer;
 mod level;
 #[cfg(test)]
 mod lines;
 mod output;
+mod pretty;
 mod settings;
+mod subscriber;
+mod values;
 
 use std::{
     fmt,
@@ -13,26 +18,28 @@ use std::{
     path::PathBuf,
 };
 
-use tracing::{Dispatch, Subscriber};
+use tracing::Dispatch;
 use tracing_subscriber::{
     Layer, Registry,
-    filter::EnvFilter,
-    fmt::{MakeWriter, layer},
+    fmt::MakeWriter,
     layer::{Layered, SubscriberExt},
-    reload,
 };
 
-use self::json::JsonLines;
 #[cfg(test)]
 pub(crate) use self::lines::Lines;
 pub use self::{
+    filter::LogFilter,
     level::{LogLevel, LogLevelError},
     output::LogOutput,
     settings::{LogFormat, LogSettings, TelemetrySettings},
 };
+use self::{
+    layer::{LineLayer, Look},
+    subscriber::SpansOnDemand,
+};
 
 /// The subscriber below every layer that writes or exports: it holds the spans and the filter.
-pub type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+pub type Filtered = Layered<LogFilter, Registry>;
 
 /// A layer that can be added to [`Telemetry`], for instance one that exports traces.
 pub type BoxLayer = Box<dyn Layer<Filtered> + Send + Sync>;
@@ -60,6 +67,7 @@ pub type BoxLayer = Box<dyn Layer<Filtered> + Send + Sync>;
 #[must_use = "nothing is logged before `install` or `dispatch`"]
 pub struct Telemetry {
     base: Filtered,
+    filter: LogFilter,
     layers: Vec<BoxLayer>,
     level: LogLevel,
     output: Option<LogOutput>,
@@ -138,24 +146,24 @@ impl Telemetry {
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
-        let (filter, handle) = reload::Layer::new(level::parse(level)?);
-        let lines: BoxLayer = match format {
-            LogFormat::Json => JsonLines::new(writer).boxed(),
-            // An error while writing a line must not become a panic on a closed standard error.
-            LogFormat::Auto | LogFormat::Pretty => {
-                layer().with_ansi(colour).with_writer(writer).log_internal_errors(false).boxed()
-            }
+        let filter = LogFilter::new(level::parse(level)?);
+        let look = match format {
+            LogFormat::Json => Look::Json,
+            LogFormat::Auto | LogFormat::Pretty => Look::Pretty { colour },
         };
+        let lines: BoxLayer = LineLayer::new(look, writer).boxed();
         Ok(Self {
-            base: tracing_subscriber::registry().with(filter),
+            base: tracing_subscriber::registry().with(filter.clone()),
+            filter: filter.clone(),
             layers: vec![lines],
-            level: LogLevel::of(level, handle),
+            level: LogLevel::of(level, filter),
             output: None,
         })
     }
 
     /// Adds a layer, which gets every span and event that passes the filter.
     pub fn layer(mut self, layer: BoxLayer) -> Self {
+        self.filter.show_requests();
         self.layers.push(layer);
         self
     }
@@ -169,7 +177,10 @@ impl Telemetry {
     /// Gives what [`tracing::dispatcher::with_default`] takes, and leaves the process alone.
     #[must_use]
     pub fn dispatch(self) -> Dispatch {
-        Dispatch::new(self.into_subscriber())
+        let alone = self.layers.len() == 1;
+        let subscriber = self.base.with(self.layers);
+        // A layer of somebody else's wants to see the spans themselves, from the beginning.
+        if alone { Dispatch::new(SpansOnDemand(subscriber)) } else { Dispatch::new(subscriber) }
     }
 
     /// Makes this the process's way to log.
@@ -179,13 +190,9 @@ impl Telemetry {
     /// When the process has one already.
     pub fn install(self) -> Result<TelemetryGuard, TelemetryError> {
         let guard = TelemetryGuard { level: self.level.clone(), output: self.output.clone() };
-        tracing::subscriber::set_global_default(self.into_subscriber())
+        tracing::dispatcher::set_global_default(self.dispatch())
             .map_err(|_| TelemetryError::Installed)?;
         Ok(guard)
-    }
-
-    fn into_subscriber(self) -> impl Subscriber + Send + Sync {
-        self.base.with(self.layers)
     }
 }
 

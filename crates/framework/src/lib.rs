@@ -173,6 +173,47 @@
 //! assert!(App::builder("shop").modules(catalog).plan().is_ok());
 //! ```
 //!
+//! # An interface that checks and documents itself
+//!
+//! With the features `validation` and `openapi`, what handlers take and give is all there is to
+//! write: requests are checked against the schemas of their types, and the same schemas make the
+//! document at `/openapi.json` and the page at `/docs`. Handlers stay as they are.
+//!
+//! ```
+//! # #[cfg(all(feature = "openapi", feature = "validation"))] {
+//! use framework::{http::openapi::{ApiRouter, get, post}, prelude::*};
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// Something that is for sale.
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! struct Product {
+//!     /// What it is called.
+//!     #[schemars(length(min = 1, max = 200))]
+//!     name: String,
+//!     /// How many there are.
+//!     #[schemars(range(min = 0))]
+//!     stock: i64,
+//! }
+//!
+//! async fn add(Valid(Json(new)): Valid<Json<Product>>) -> Created<Product> {
+//!     Created::new(new).at("/products/1")
+//! }
+//!
+//! async fn show(Path(id): Path<u64>) -> Result<Json<Product>, Problem> {
+//!     Err(Problem::not_found().detail(format!("there is no product {id}")))
+//! }
+//!
+//! let catalog = module_fn("catalog", |reg| {
+//!     let show = get(show).problem(StatusCode::NOT_FOUND, "there is no such product");
+//!     let routes = ApiRouter::new().route("/products", post(add)).route("/products/{id}", show);
+//!     reg.api::<()>(routes);
+//! });
+//! let documentation = OpenApiModule::new("shop", "1.0.0");
+//! assert!(App::builder("shop").modules((catalog, documentation)).plan().is_ok());
+//! # }
+//! ```
+//!
 //! # Health and metrics
 //!
 //! ```
@@ -243,6 +284,8 @@
 //! | `config` | yes | [`config`]: typed sections, each value with its origin | `ConfigModule` |
 //! | `observability` | yes | [`observability`]: logs, metrics, health checks; brings `config` | `ObservabilityModule` |
 //! | `http-full`, `tls`, `ws` | no | what the server can do besides: TLS, web sockets, middleware | none by itself |
+//! | `openapi` | no | [`http::openapi`]: one document of all routes, and a page that shows it | none by itself |
+//! | `validation` | no | [`http::Valid`]: requests are checked against the schema of their type | |
 //! | `http` | yes | [`http`]: the server, and [`axum`]; brings `config` and `di` | `HttpModule`, and one that connects it with `observability` |
 //! | `admin` | yes | [`admin`]: the operator's listener; brings `http` and `observability` | `AdminModule` |
 //! | `cli` | yes | [`cli`]: the verbs; brings `config` and `observability` | `AppModule` |

@@ -16,8 +16,14 @@ pub use framework_core::{
     BoxError, Check, Context, Health, Module, ModuleExt, Need, Registrar, ShutdownReason,
     Supervision, module_fn,
 };
+#[cfg(feature = "validation")]
+pub use framework_http::Valid;
+#[cfg(feature = "openapi")]
+pub use framework_http::openapi::{OpenApiExt, OpenApiModule};
 #[cfg(feature = "http")]
-pub use framework_http::{Dep, HttpExt, Json, Path, Problem, Query, RequestScope};
+pub use framework_http::{
+    Created, Dep, HttpExt, Json, NoContent, Path, Problem, Query, RequestScope,
+};
 #[cfg(feature = "observability")]
 pub use framework_observability::{HealthExt, HealthOptions, Metrics};
 

@@ -19,6 +19,9 @@ pub use self::{
     settings::CatalogSettings,
 };
 
+/// Whatever people call a thing must have something to see in it.
+const NOT_BLANK: &str = r"\S";
+
 /// Keeps categories and products.
 ///
 /// It provides [`Inventory`], from which other modules take stock.
@@ -39,6 +42,6 @@ impl Module for Catalog {
         reg.inject(Categories::new);
         reg.inject(Products::new);
         reg.inject(|| Inventory);
-        reg.routes(api::routes());
+        reg.api(api::routes());
     }
 }

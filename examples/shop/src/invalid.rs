@@ -16,13 +16,6 @@ impl Invalid {
         }
     }
 
-    /// Adds a complaint unless `text` says something in at most `max` characters.
-    pub(crate) fn unless_text(&mut self, text: &str, max: usize, pointer: &str) {
-        self.unless(!text.trim().is_empty(), pointer, "must not be empty");
-        let detail = format!("must have at most {max} characters");
-        self.unless(text.chars().count() <= max, pointer, &detail);
-    }
-
     /// A problem document with all of it, if there is anything.
     pub(crate) fn into_result(self) -> Result<(), Problem> {
         if self.errors.is_empty() {

@@ -30,6 +30,8 @@ pub fn app() -> AppBuilder {
         infra::Infra,
         catalog::Catalog,
         ordering::Ordering,
+        OpenApiModule::new("shop", env!("CARGO_PKG_VERSION"))
+            .description("Takes orders for what is in its catalogue, each once."),
         // new: module
     ))
 }

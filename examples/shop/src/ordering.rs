@@ -42,7 +42,7 @@ impl Module for Ordering {
         reg.contribute(MIGRATIONS);
         reg.config::<OrderingSettings>("ordering");
         reg.inject(orders);
-        reg.routes(api::routes());
+        reg.api(api::routes());
     }
 }
 

@@ -6,7 +6,7 @@ use super::{counts, counts::Counts, examples, scaffold};
 use crate::{
     Outcome,
     command::{Invocation, Stream},
-    layers, print, tidy,
+    layers, print, schemathesis, tidy,
     workspace::Workspace,
 };
 
@@ -24,6 +24,7 @@ pub(super) enum Step {
     Features,
     Scaffold,
     Examples,
+    Schemathesis,
 }
 
 /// A cargo subcommand that does not come with Rust.
@@ -57,6 +58,7 @@ impl Step {
         Self::Features,
         Self::Scaffold,
         Self::Examples,
+        Self::Schemathesis,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -72,6 +74,7 @@ impl Step {
             Self::Features => "features",
             Self::Scaffold => "scaffold",
             Self::Examples => "examples",
+            Self::Schemathesis => "schemathesis",
         }
     }
 
@@ -82,6 +85,11 @@ impl Step {
             Self::Features => Some(HACK),
             _ => None,
         }
+    }
+
+    /// Whether the step needs what is no part of Rust's own world, and `--embedded` leaves out.
+    pub(super) fn is_foreign(self) -> bool {
+        self == Self::Schemathesis
     }
 
     /// What to do when the step fails.
@@ -98,6 +106,9 @@ impl Step {
             Self::Features => "build the crate with the one feature that cargo hack names",
             Self::Scaffold => "mend xtask/templates; `cargo xtask new app` writes the same files",
             Self::Examples => "start the example by hand with `cargo run -p NAME`",
+            Self::Schemathesis => {
+                "send the request that it prints; the document or the code is wrong"
+            }
         }
     }
 
@@ -121,6 +132,7 @@ impl Step {
             Self::Features => features(workspace)?,
             Self::Scaffold => scaffold::run(workspace, counts)?,
             Self::Examples => examples::run(workspace)?,
+            Self::Schemathesis => schemathesis::run(workspace)?,
         }
         Ok(())
     }

@@ -14,13 +14,13 @@ pub(crate) fn graph(
     let name = app.name();
     let prepared = match Configured::load(app, &args.sources.sources(name, false)) {
         Ok(configured) => configured.prepare(LogLevel::detached()),
-        Err(issue) => return Ok(check::refuse(name, &[issue], console)),
+        Err(issue) => return Ok(check::refuse(name, &[issue], None, console)),
     };
     match prepared.app.plan() {
         Ok(graph) => {
             console.print(&graph.export(args.format))?;
             Ok(Exit::Clean)
         }
-        Err(error) => Ok(check::refuse(name, error.issues(), console)),
+        Err(error) => Ok(check::refuse(name, error.issues(), Some(&prepared.config), console)),
     }
 }

@@ -6,6 +6,7 @@ mod broken;
 mod config;
 mod explain;
 mod faults;
+mod probation;
 mod process;
 mod reload;
 mod serve;

@@ -4,7 +4,10 @@ use std::{
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -29,7 +32,7 @@ pub(crate) struct Process {
     lines: Receiver<String>,
     seen: Vec<String>,
     // Without any files of configuration, unless the test writes some.
-    place: TempDir,
+    place: Arc<TempDir>,
 }
 
 /// The applications by name.
@@ -40,6 +43,8 @@ fn app(name: &str) -> AppBuilder {
         "slow-register" => app.module(crate::serve::slow_register()),
         "stubborn" => app.module(crate::serve::stubborn()),
         "failing" => app.module(crate::serve::failing()),
+        "fragile" => app.module(crate::probation::fragile()),
+        "kept" => app.module(crate::probation::kept()),
         "pool" => app.module(crate::reload::pool()),
         "full-disk" => app.module(crate::serve::full_disk()),
         fault if fault.starts_with("fault-") => {
@@ -68,7 +73,12 @@ pub(crate) fn say(line: &str) {
 
 impl Process {
     pub(crate) fn start(name: &str, args: &str) -> Self {
-        let place = tempfile::tempdir().unwrap();
+        Self::start_at(&Arc::new(tempfile::tempdir().unwrap()), name, args)
+    }
+
+    /// Starts where another process was, or where there are files already.
+    pub(crate) fn start_at(place: &Arc<TempDir>, name: &str, args: &str) -> Self {
+        let place = Arc::clone(place);
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["process::the_process", "--exact", "--nocapture"])
             .env_clear()
@@ -99,6 +109,15 @@ impl Process {
             }
             if self.seen.last().is_some_and(|line| line.contains(needle)) {
                 return;
+            }
+        }
+    }
+
+    /// Waits for several lines, in whatever order they come.
+    pub(crate) fn until_each(&mut self, needles: &[&str]) {
+        for needle in needles {
+            if !self.seen.iter().any(|line| line.contains(needle)) {
+                self.until(needle);
             }
         }
     }

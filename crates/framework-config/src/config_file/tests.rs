@@ -81,6 +81,6 @@ fn a_file_that_cannot_be_written_stays_what_it_was() {
     // A directory in the place of the file: the rename fails.
     fs::create_dir(&path).unwrap();
     fs::write(path.join("x"), "").unwrap();
-    assert!(write_whole(&path, b"x").is_err());
+    assert!(write_whole(&path, b"x", Access::Kept).is_err());
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }

@@ -124,7 +124,7 @@ fn what_is_nested_too_deep_is_refused_in_every_format() {
         let text = |levels| format!("{prefix}{}{suffix}", deep(levels));
         assert!(parse(format, "f", &text(MAX_DEPTH - 1)).is_ok(), "{format:?}");
         assert!(fault(format, &text(MAX_DEPTH)).contains("nested deeper"), "{format:?}");
-        assert!(parse(format, "f", &text(10_000)).is_err(), "{format:?}");
+        assert!(fault(format, &text(10_000)).contains("nested deeper"), "{format:?}");
     }
 }
 

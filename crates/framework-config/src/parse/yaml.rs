@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, thread};
 
 use serde::{
     Deserialize,
@@ -7,19 +7,35 @@ use serde::{
 use serde_saphyr::{Location, Spanned};
 use zeroize::Zeroizing;
 
-use super::{ParseFault, Places};
+use super::{ParseFault, Places, too_deep};
 use crate::node::{Content, Node};
+
+/// The parser takes much of the stack for each level, and whoever calls it may be deep down in one
+/// that is small.
+const STACK_BYTES: usize = 16 << 20;
 
 pub(super) fn parse(places: &Places<'_>) -> Result<Node, ParseFault> {
     if places.text.trim().is_empty() {
         return Ok(Node::empty_table(places.at(1, 1)));
     }
-    let root: Spanned<Yaml> = serde_saphyr::from_str(places.text).map_err(|error| {
-        let error = error.without_snippet();
-        let (line, column) = error.location().map_or((1, 1), |at| line_and_column(&at));
-        ParseFault { message: message(&error.to_string()), line, column }
-    })?;
-    Ok(node(root, places))
+    let parse = || serde_saphyr::from_str::<Spanned<Yaml>>(places.text);
+    let parsed = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || {
+            parse().map(|root| node(root, places)).map_err(|error| fault(&error))
+        });
+        thread.ok().and_then(|thread| thread.join().ok())
+    });
+    // Without a thread, or if the parser panicked.
+    let message = "the file cannot be taken apart".to_owned();
+    parsed.unwrap_or(Err(ParseFault { message, line: 1, column: 1 }))
+}
+
+fn fault(error: &serde_saphyr::Error) -> ParseFault {
+    let error = error.without_snippet();
+    let (line, column) = error.location().map_or((1, 1), |at| line_and_column(&at));
+    let text = error.to_string();
+    let is_deep = text.contains("nesting depth") || text.contains("Depth");
+    ParseFault { message: if is_deep { too_deep() } else { message(&text) }, line, column }
 }
 
 /// The first line, without the position and without advice to those who program the parser.

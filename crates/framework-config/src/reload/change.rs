@@ -32,6 +32,7 @@ pub struct ConfigChange {
     pub origin: Origin,
     /// Whether the key can change while the application runs.
     pub class: ReloadClass,
+    pub(crate) path: KeyPath,
 }
 
 /// What it takes to change a key: see
@@ -41,6 +42,9 @@ pub struct ConfigChange {
 pub enum ReloadClass {
     /// It can change while the application runs.
     Hot,
+    /// It is read once, when its module starts: see
+    /// [`Settings::module_keys`](crate::Settings::module_keys).
+    Module,
     /// It is read once, when the application starts.
     Restart,
 }
@@ -66,11 +70,12 @@ impl fmt::Display for ConfigChange {
     }
 }
 
-/// Shows the class as it is named in reports: `hot`, `restart`.
+/// Shows the class as it is named in reports: `hot`, `module`, `restart`.
 impl fmt::Display for ReloadClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Hot => "hot",
+            Self::Module => "module",
             Self::Restart => "restart",
         })
     }
@@ -89,12 +94,16 @@ pub(crate) fn changes(
         return Vec::new();
     };
     let changed = changed_paths(section, &before, &after);
-    let change = |path: KeyPath| ConfigChange {
-        key: KeyPath::key(section.name()).join(&path).to_string(),
-        old: before.shown(&path),
-        new: after.shown(&path),
-        origin: crate::bind::origin(after.node, &path),
-        class: section.class(&path),
+    let change = |path: KeyPath| {
+        let whole = KeyPath::key(section.name()).join(&path);
+        ConfigChange {
+            key: whole.to_string(),
+            old: before.shown(&path),
+            new: after.shown(&path),
+            origin: crate::bind::origin(after.node, &path),
+            class: section.class(&path),
+            path: whole,
+        }
     };
     changed.into_iter().map(change).collect()
 }
@@ -183,6 +192,7 @@ fn same_content(old: &Node, new: &Node) -> bool {
     }
     match (&old.content, &new.content) {
         (Content::Null, Content::Null) => true,
+        (Content::Hashed(old), Content::Hashed(new)) => old == new,
         (Content::Bool(old), Content::Bool(new)) => old == new,
         (Content::Int(old), Content::Int(new)) => old == new,
         (Content::Float(old), Content::Float(new)) => old.to_bits() == new.to_bits(),

@@ -12,10 +12,21 @@ pub enum ReloadError {
     #[error("the configuration is wrong")]
     Invalid(#[from] ConfigError),
     /// Keys differ that are read only when the application starts.
-    #[error("cannot change while the application runs: {}", keys.join(", "))]
+    #[error("cannot change while the application runs: {}", restart_keys(keys, module_keys))]
     NeedsRestart {
-        /// The keys, in order.
+        /// The keys that need another start of the application, in order.
         keys: Vec<String>,
+        /// The keys that need another start of their module, in order.
+        module_keys: Vec<String>,
+    },
+    /// This very configuration was in force, and was taken back.
+    #[error(
+        "the same configuration was in force before and was taken back, because {cause}; it is \
+         refused until it changes"
+    )]
+    Quarantined {
+        /// What it did.
+        cause: String,
     },
     /// An owner does not want its section to become what it would be.
     #[error("`{owner}` refuses the change of `{section}`")]
@@ -47,4 +58,16 @@ pub enum ReloadError {
     /// Reading ended in a panic, or the process is about to end.
     #[error("the sources could not be read to the end")]
     Interrupted(#[source] BoxError),
+}
+
+fn restart_keys(keys: &[String], module_keys: &[String]) -> String {
+    let of_modules = match module_keys {
+        [] => String::new(),
+        keys => format!(
+            "{} (read when the module starts; today that takes a restart of the application)",
+            keys.join(", ")
+        ),
+    };
+    let all = [keys.join(", "), of_modules];
+    all.iter().filter(|it| !it.is_empty()).cloned().collect::<Vec<_>>().join(", ")
 }

@@ -62,10 +62,21 @@ fn log(record: &ReloadRecord) {
             tracing::info!(%trigger, generation, "the configuration is what it was");
         }
         ReloadOutcome::Acceptable => {}
+        ReloadOutcome::Pending => {
+            tracing::warn!(%trigger, generation, "all that changed waits for the next start");
+        }
+        ReloadOutcome::RolledBack { cause } => {
+            tracing::error!(generation, cause, "the configuration before is in force again");
+        }
         ReloadOutcome::Rejected(error) => {
             let error = Chain(error).to_string();
             tracing::error!(%trigger, generation, error, "the old configuration stays in force");
         }
+    }
+    if !record.pending.is_empty() && !matches!(record.outcome, ReloadOutcome::Unchanged) {
+        let keys: Vec<_> = record.pending.iter().map(|change| change.key.as_str()).collect();
+        let keys = keys.join(", ");
+        tracing::warn!(generation, keys, "waiting for the next start of the application");
     }
     for late in &record.late {
         tracing::error!(generation, "after the configuration had changed: {late}");

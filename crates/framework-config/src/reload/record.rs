@@ -22,6 +22,8 @@ pub struct ReloadRecord {
     pub generation: u64,
     /// What differs from the configuration that was in force, as far as it got to compare them.
     pub changes: Vec<ConfigChange>,
+    /// Those of them that wait for the next start of the application.
+    pub pending: Vec<ConfigChange>,
     /// How it ended.
     pub outcome: ReloadOutcome,
     /// What went wrong after the change was in force: a panic in an owner's commit.
@@ -38,6 +40,14 @@ pub enum ReloadOutcome {
     Unchanged,
     /// It was a dry run, and nothing speaks against the new configuration.
     Acceptable,
+    /// Only keys differ that cannot change while the application runs; they wait for its next start.
+    Pending,
+    /// The configuration before is in force again, because the one that was on probation made a
+    /// module fail.
+    RolledBack {
+        /// What failed.
+        cause: String,
+    },
     /// The old configuration stays in force.
     Rejected(ReloadError),
 }
@@ -52,6 +62,8 @@ pub enum ReloadTrigger {
     File,
     /// A call: a verb of the command line, an operator's page, the application itself.
     Call,
+    /// A configuration on probation that did not hold.
+    Probation,
 }
 
 impl ReloadRecord {
@@ -80,8 +92,13 @@ impl ReloadRecord {
             "took_seconds": self.took.as_secs_f64(),
             "generation": self.generation,
             "outcome": self.outcome.label(),
-            "error": self.error().map(|error| Chain(error).to_string()),
+            "error": match &self.outcome {
+                ReloadOutcome::Rejected(error) => Some(Chain(error).to_string()),
+                ReloadOutcome::RolledBack { cause } => Some(cause.clone()),
+                _ => None,
+            },
             "changes": self.changes.iter().map(ConfigChange::to_json).collect::<Vec<_>>(),
+            "pending_restart": self.pending.iter().map(ConfigChange::to_json).collect::<Vec<_>>(),
             "late": self.late,
         })
     }
@@ -89,8 +106,18 @@ impl ReloadRecord {
 
 impl ReloadOutcome {
     /// Every [`label`](Self::label) of a reload that was no dry run.
-    pub const LABELS: [&'static str; 7] =
-        ["applied", "unchanged", "invalid", "needs_restart", "vetoed", "timed_out", "failed"];
+    pub const LABELS: [&'static str; 10] = [
+        "applied",
+        "unchanged",
+        "pending_restart",
+        "rolled_back",
+        "invalid",
+        "needs_restart",
+        "quarantined",
+        "vetoed",
+        "timed_out",
+        "failed",
+    ];
 
     /// The outcome in a word, for metrics: one of [`LABELS`](Self::LABELS), or `acceptable`.
     #[must_use]
@@ -99,6 +126,9 @@ impl ReloadOutcome {
             Self::Applied => "applied",
             Self::Unchanged => "unchanged",
             Self::Acceptable => "acceptable",
+            Self::Pending => "pending_restart",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Rejected(ReloadError::Quarantined { .. }) => "quarantined",
             Self::Rejected(ReloadError::Invalid(_)) => "invalid",
             Self::Rejected(ReloadError::NeedsRestart { .. }) => "needs_restart",
             Self::Rejected(ReloadError::Vetoed { .. }) => "vetoed",
@@ -110,13 +140,14 @@ impl ReloadOutcome {
     }
 }
 
-/// Shows the trigger as it is named in reports: `signal`, `file`, `call`.
+/// Shows the trigger as it is named in reports: `signal`, `file`, `call`, `probation`.
 impl fmt::Display for ReloadTrigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Signal => "signal",
             Self::File => "file",
             Self::Call => "call",
+            Self::Probation => "probation",
         })
     }
 }

@@ -14,11 +14,17 @@ use super::{
     ConfigChange, Prepared, ReloadClass, ReloadError, ReloadOutcome, ReloadRecord, ReloadTrigger,
     change::changes,
     owner::{Owner, PrepareFuture},
+    probation::Trial,
 };
 use crate::{
+    config_settings::{ConfigSettings, OnRestartKeys},
     error::ConfigError,
     file_watch::Fingerprint,
-    snapshot::Snapshot,
+    loaded::Loaded,
+    reading::Touched,
+    section::Section,
+    snapshot::{LastGood, Snapshot},
+    sources::Attempt,
     store::{Basis, Store},
 };
 
@@ -55,7 +61,10 @@ pub(crate) enum Mode {
 /// A configuration that could come into force.
 struct Candidate {
     snapshot: Snapshot,
+    /// What comes into force.
     changes: Vec<ConfigChange>,
+    /// What waits for the next start.
+    pending: Vec<ConfigChange>,
     /// The indices of the sections that change.
     sections: Vec<usize>,
 }
@@ -64,6 +73,7 @@ struct Candidate {
 #[derive(Default)]
 struct Findings {
     changes: Vec<ConfigChange>,
+    pending: Vec<ConfigChange>,
     late: Vec<String>,
 }
 
@@ -79,14 +89,70 @@ pub(crate) async fn reload(store: &Store, trigger: ReloadTrigger, mode: Mode) ->
         Ok(outcome) => outcome,
         Err(error) => ReloadOutcome::Rejected(error),
     };
-    let generation = store.load().map_or(0, |snapshot| snapshot.report().generation());
-    let Findings { changes, late } = findings;
-    let took = began.elapsed();
-    let record = Arc::new(ReloadRecord { trigger, at, took, generation, changes, outcome, late });
+    let record = findings.record(store, trigger, outcome, at, began);
     if mode == Mode::Apply {
         store.history.add(&record);
     }
     record
+}
+
+/// Puts the configuration before the one on probation back into force, if that is still in force,
+/// and keeps that one from coming back.
+pub(crate) async fn go_back(store: &Store, trial: &Trial, cause: String) -> Arc<ReloadRecord> {
+    let (at, began) = (SystemTime::now(), Instant::now());
+    let mut findings = Findings::default();
+    let outcome = match attempt_to_go_back(store, trial, &cause, &mut findings).await {
+        Ok(()) => ReloadOutcome::RolledBack { cause },
+        Err(error) => ReloadOutcome::Rejected(error),
+    };
+    let record = findings.record(store, ReloadTrigger::Probation, outcome, at, began);
+    store.history.add(&record);
+    record
+}
+
+async fn attempt_to_go_back(
+    store: &Store,
+    trial: &Trial,
+    cause: &str,
+    findings: &mut Findings,
+) -> Result<(), ReloadError> {
+    let (Some(basis), Some(bad), Some(previous)) =
+        (store.basis(), store.in_force(), &trial.previous)
+    else {
+        return Err(ReloadError::NothingInForce);
+    };
+    if bad.report().generation() != trial.generation {
+        return Err(ReloadError::Interrupted("another configuration is in force".into()));
+    }
+    let snapshot = previous.again(store.next_generation());
+    let mut sections = Vec::new();
+    for (index, section) in basis.sections().iter().enumerate() {
+        let found = changes(section, index, &bad, &snapshot);
+        if !found.is_empty() {
+            sections.push(index);
+            findings.changes.extend(found);
+        }
+    }
+    let prepared = prepare(&store.owners.all(), &sections, &bad, &snapshot).await?;
+    store.probation.quarantine(bad.hash(), cause.to_owned());
+    commit(store, snapshot, prepared, findings);
+    Ok(())
+}
+
+impl Findings {
+    fn record(
+        self,
+        store: &Store,
+        trigger: ReloadTrigger,
+        outcome: ReloadOutcome,
+        at: SystemTime,
+        began: Instant,
+    ) -> Arc<ReloadRecord> {
+        let generation = store.load().map_or(0, |snapshot| snapshot.report().generation());
+        let Self { changes, pending, late } = self;
+        let took = began.elapsed();
+        Arc::new(ReloadRecord { trigger, at, took, generation, changes, pending, outcome, late })
+    }
 }
 
 async fn attempt(
@@ -97,14 +163,19 @@ async fn attempt(
     let (Some(basis), Some(old)) = (store.basis(), store.in_force()) else {
         return Err(ReloadError::NothingInForce);
     };
-    let Candidate { snapshot, changes, sections } = read(store, basis, &old).await?;
-    findings.changes.clone_from(&changes);
+    let Candidate { snapshot, changes, pending, sections } = read(store, basis, &old).await?;
+    if let Some(cause) = store.probation.quarantined(snapshot.hash()) {
+        return Err(ReloadError::Quarantined { cause });
+    }
+    findings.changes = [&changes[..], &pending[..]].concat();
+    findings.pending.clone_from(&pending);
     if changes.is_empty() {
+        let told = same_keys(&pending, old.report().pending());
         // The same values, but they may stand on other lines than before.
         if mode == Mode::Apply {
             store.commit(snapshot);
         }
-        return Ok(ReloadOutcome::Unchanged);
+        return Ok(if told { ReloadOutcome::Unchanged } else { ReloadOutcome::Pending });
     }
     refuse_restart(&changes)?;
     if mode == (Mode::DryRun { prepare: false }) {
@@ -114,15 +185,41 @@ async fn attempt(
     if mode != Mode::Apply {
         return Ok(ReloadOutcome::Acceptable);
     }
-    // From here on nothing waits and nothing fails: whoever reads sees the old configuration or
-    // the new one, and who has prepared follows at once.
+    let generation = snapshot.report().generation();
+    commit(store, snapshot, prepared, findings);
+    if let Some(settings) = settings(&old) {
+        // Without modules, a section speaks for itself.
+        let readers = |index: &usize| match basis.sections[*index].readers() {
+            [] => vec![basis.sections[*index].name().to_owned()],
+            readers => readers.to_vec(),
+        };
+        let modules = sections.iter().flat_map(readers).collect();
+        let previous = (!settings.confirm.is_zero()).then_some(old);
+        store.probation.begin(previous, generation, modules, settings.confirm);
+    }
+    Ok(ReloadOutcome::Applied)
+}
+
+/// How the configuration itself is treated; `None` where nobody has asked for that.
+pub(crate) fn settings(snapshot: &Snapshot) -> Option<Arc<ConfigSettings>> {
+    snapshot.section("config")
+}
+
+/// From here on nothing waits and nothing fails: whoever reads sees the old configuration or the
+/// new one, and who has prepared follows at once.
+fn commit(store: &Store, snapshot: Snapshot, prepared: AllPrepared, findings: &mut Findings) {
     store.commit(snapshot);
     for (owner, prepared) in prepared.into_each() {
         if let Err(panic) = prepared.commit() {
             findings.late.push(format!("`{owner}` panicked: {panic}"));
         }
     }
-    Ok(ReloadOutcome::Applied)
+}
+
+fn same_keys(one: &[ConfigChange], other: &[ConfigChange]) -> bool {
+    let same =
+        |(one, other): (&ConfigChange, &ConfigChange)| one.key == other.key && one.new == other.new;
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 async fn read(
@@ -139,7 +236,10 @@ async fn read(
         let patient = began.elapsed() < MOVE_LIMIT;
         let reading = task::spawn_blocking(move || attempt_to_read(&basis, &old, &paths, patient));
         match timeout(READ_LIMIT, reading).await {
-            Ok(Ok(Some(candidate))) => return Ok(candidate?),
+            Ok(Ok(Some((touched, candidate)))) => {
+                store.touch(touched);
+                return Ok(candidate?);
+            }
             Ok(Ok(None)) if began.elapsed() >= WRITE_LIMIT => {
                 return Err(ReloadError::Unsettled { after: WRITE_LIMIT });
             }
@@ -164,7 +264,7 @@ fn attempt_to_read(
     old: &Snapshot,
     paths: &[(bool, PathBuf)],
     patient: bool,
-) -> Option<Result<Candidate, ConfigError>> {
+) -> Option<(Touched, Result<Candidate, ConfigError>)> {
     let print = || Fingerprint::take(paths.iter().map(|(_, path)| path.as_path()));
     let before = print();
     let is_gone = |(known, path): &(bool, PathBuf)| patient && *known && !path.exists();
@@ -182,35 +282,88 @@ fn is_fresh(path: &Path) -> bool {
     about.len().is_multiple_of(BLOCK_BYTES) && age.is_some_and(|age| age < FRESH)
 }
 
-fn candidate(basis: &Basis, old: &Snapshot) -> Result<Candidate, ConfigError> {
-    let loaded = basis.sources.load()?;
+fn candidate(basis: &Basis, old: &Snapshot) -> (Touched, Result<Candidate, ConfigError>) {
     let sections = basis.sections();
+    let Attempt { loaded, touched, .. } = basis.sources.attempt();
+    let candidate = match loaded {
+        Ok(loaded) => candidate_of(loaded, &sections, old),
+        Err(error) => Err(error.revealed(&sections)),
+    };
+    (touched, candidate)
+}
+
+fn candidate_of(
+    mut loaded: Loaded,
+    sections: &[&Section],
+    old: &Snapshot,
+) -> Result<Candidate, ConfigError> {
     let generation = old.report().generation();
-    let (mut snapshot, faults) = Snapshot::bind(&loaded, &sections, generation + 1);
+    let (mut snapshot, mut found) = compare(&loaded, sections, old)?;
+    let late: Vec<_> = found.changes.iter().filter(|it| it.class != ReloadClass::Hot).collect();
+    let mut pending = Vec::new();
+    let report = settings(old).is_some_and(|it| it.on_restart_keys == OnRestartKeys::Report);
+    if report && !late.is_empty() {
+        pending = late.into_iter().cloned().collect();
+        for change in &pending {
+            loaded.put(&change.path, old.at(&change.path).cloned());
+        }
+        (snapshot, found) = compare(&loaded, sections, old)?;
+    }
+    let Found { changes, sections: changed } = found;
+    snapshot = match (changes.is_empty(), pending.is_empty()) {
+        (true, _) => snapshot.of_generation(generation).worth_what(old),
+        // Nobody has seen these files work as a whole.
+        (false, false) => snapshot.worth_what(old),
+        (false, true) => snapshot.worth_keeping(&loaded, sections),
+    };
+    if changes.is_empty()
+        && let Some(last_good) = old.last_good()
+    {
+        snapshot = snapshot.started_for(LastGood::clone(last_good));
+    }
+    snapshot = snapshot.waiting_for_restart(pending.clone());
+    Ok(Candidate { snapshot, changes, pending, sections: changed })
+}
+
+/// What differs from the configuration in force.
+struct Found {
+    changes: Vec<ConfigChange>,
+    sections: Vec<usize>,
+}
+
+fn compare(
+    loaded: &Loaded,
+    sections: &[&Section],
+    old: &Snapshot,
+) -> Result<(Snapshot, Found), ConfigError> {
+    let (mut snapshot, faults) = Snapshot::bind(loaded, sections, old.report().generation() + 1);
     if let Some(error) = ConfigError::of(faults) {
         return Err(error);
     }
-    let (mut all, mut changed) = (Vec::new(), Vec::new());
+    let mut found = Found { changes: Vec::new(), sections: Vec::new() };
     for (index, section) in sections.iter().enumerate() {
-        let found = changes(section, index, old, &snapshot);
-        if found.is_empty() {
+        let differences = changes(section, index, old, &snapshot);
+        if differences.is_empty() {
             // The very same value, so that whoever watches it sees that nothing has changed.
             snapshot.keep(index, old);
         } else {
-            changed.push(index);
-            all.extend(found);
+            found.sections.push(index);
+            found.changes.extend(differences);
         }
     }
-    if all.is_empty() {
-        snapshot = snapshot.of_generation(generation);
-    }
-    Ok(Candidate { snapshot, changes: all, sections: changed })
+    Ok((snapshot, found))
 }
 
 fn refuse_restart(changes: &[ConfigChange]) -> Result<(), ReloadError> {
-    let restart = changes.iter().filter(|change| change.class == ReloadClass::Restart);
-    let keys: Vec<_> = restart.map(|change| change.key.clone()).collect();
-    if keys.is_empty() { Ok(()) } else { Err(ReloadError::NeedsRestart { keys }) }
+    let of = |class: ReloadClass| -> Vec<String> {
+        let changes = changes.iter().filter(|change| change.class == class);
+        changes.map(|change| change.key.clone()).collect()
+    };
+    let (keys, module_keys) = (of(ReloadClass::Restart), of(ReloadClass::Module));
+    match keys.is_empty() && module_keys.is_empty() {
+        true => Ok(()),
+        false => Err(ReloadError::NeedsRestart { keys, module_keys }),
+    }
 }
 
 /// What the owners have prepared so far; dropped in reverse.

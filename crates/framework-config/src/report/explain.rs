@@ -8,7 +8,7 @@ use crate::{
     nearest::nearest,
     node::{Content, Node},
     origin::Origin,
-    reload::ReloadClass,
+    reload::{ConfigChange, ReloadClass},
     schema::SectionSchema,
     secret::REDACTED,
 };
@@ -25,6 +25,8 @@ pub struct Explanation {
     pub readers: Vec<String>,
     /// Whether the key can change while the application runs.
     pub class: ReloadClass,
+    /// The value that waits for the next start of the application, if one does.
+    pub pending: Option<ConfigChange>,
     /// The doc comment of the key.
     pub text: String,
 }
@@ -46,7 +48,8 @@ impl ConfigReport {
     pub fn explain(&self, key: &str) -> Option<Explanation> {
         let found = |section: &SectionReport| {
             let entry = section.entries.iter().find(|entry| entry.key == key)?;
-            Some(section.explain(entry))
+            let pending = self.pending.iter().find(|change| change.key == key);
+            Some(section.explain(entry, pending.cloned()))
         };
         self.sections.iter().find_map(found)
     }
@@ -59,7 +62,7 @@ impl ConfigReport {
 }
 
 impl SectionReport {
-    fn explain(&self, entry: &ConfigEntry) -> Explanation {
+    fn explain(&self, entry: &ConfigEntry, pending: Option<ConfigChange>) -> Explanation {
         let mut overridden = entry.overridden.clone();
         if entry.origin != Origin::Default {
             let way = entry.path.steps().iter();
@@ -75,6 +78,7 @@ impl SectionReport {
             overridden,
             readers: self.section.readers().to_vec(),
             class: self.section.class(&entry.path),
+            pending,
             text: self.about.schema.describe(&entry.path).to_owned(),
         }
     }
@@ -109,7 +113,9 @@ fn json(node: &Node) -> Value {
         Content::Table(table) => {
             table.iter().map(|(key, node)| (key.clone(), json(node))).collect()
         }
-        Content::Null | Content::Broken { .. } | Content::Dropped => Value::Null,
+        Content::Null | Content::Broken { .. } | Content::Hashed(_) | Content::Dropped => {
+            Value::Null
+        }
     }
 }
 
@@ -128,6 +134,7 @@ impl Explanation {
             "overridden": overridden,
             "readers": self.readers,
             "class": self.class.to_string(),
+            "pending": self.pending.as_ref().map(ConfigChange::to_json),
             "text": self.text,
         })
     }
@@ -148,9 +155,16 @@ impl fmt::Display for Explanation {
         }
         let class = match self.class {
             ReloadClass::Hot => "while the application runs",
+            ReloadClass::Module => {
+                "when its module starts, which today takes a start of the application"
+            }
             ReloadClass::Restart => "when the application starts",
         };
-        writeln!(f, "    takes effect {class}")?;
+        writeln!(f, "    takes effect {class} ({})", self.class)?;
+        if let Some(pending) = &self.pending {
+            let value = value(&pending.new);
+            writeln!(f, "    waits for a start: {value}   {}", pending.origin)?;
+        }
         for line in self.text.lines() {
             write!(f, "\n    {}", line.trim())?;
         }

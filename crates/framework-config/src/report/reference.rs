@@ -9,6 +9,7 @@ use super::{
 use crate::{
     environment,
     key_path::{KeyPath, Step},
+    reload::ReloadClass,
     schema::{Leaf, is_redacted},
 };
 
@@ -50,15 +51,18 @@ impl ConfigReport {
             if !section.about.schema.text().is_empty() {
                 put(&mut out, format_args!("{}\n", section.about.schema.text()));
             }
-            out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+            out.push_str(
+                "| key | type | default | takes effect | meaning |\n|---|---|---|---|---|\n",
+            );
             for leaf in &section.ordered_leaves() {
                 let key = KeyPath::key(&section.name).join(&leaf.path);
                 let variable = self.app.as_deref().map(|app| environment::variable(app, &key));
                 let variable = variable.map(|it| format!("<br>`{it}`")).unwrap_or_default();
                 let default =
                     section.default_of(leaf).map(|it| format!("`{it}`")).unwrap_or_default();
-                let cells =
-                    [format!("`{key}`{variable}"), leaf.kind.clone(), default, leaf.text.clone()];
+                let class = section.section.class(&leaf.path).to_string();
+                let key = format!("`{key}`{variable}");
+                let cells = [key, leaf.kind.clone(), default, class, leaf.text.clone()];
                 put(&mut out, format_args!("| {} |", cells.map(|it| cell(&it)).join(" | ")));
             }
         }
@@ -77,6 +81,10 @@ impl SectionReport {
 
     fn reference_line(&self, leaf: &Leaf, out: &mut String) {
         comment(out, &leaf.text);
+        match self.section.class(&leaf.path) {
+            ReloadClass::Hot => {}
+            class => comment(out, &format!("Takes effect: {class}.")),
+        }
         let key = quoted(leaf.path.last_key().unwrap_or_default());
         match self.default_of(leaf) {
             Some(default) => put(out, format_args!("{key} = {default}")),

@@ -22,7 +22,11 @@ fn shop() -> Sources {
 fn every_value_is_shown_with_what_set_it() {
     insta::assert_snapshot!(report(shop()).show(true), @r#"
     [config]
+    boot = "files"                # default
+    confirm = "10s"               # default
+    on_restart_keys = "refuse"    # default
     poll_interval = "5s"          # default
+    # state_dir is not set
     watch = true                  # default
 
     [db]
@@ -74,10 +78,27 @@ fn the_reference_file_shows_each_key_under_its_comment() {
 
     # How the configuration itself is treated: section `config`.
     [config]
+    # What the application starts with when the files cannot be used.
+    # Takes effect: restart.
+    boot = "files"
+    # How long a configuration is on probation after it has come into force: if a module that it
+    # changes something for makes the application unready in that time, the one before comes back.
+    # `0s`: never.
+    # Takes effect: restart.
+    confirm = "10s"
+    # What becomes of a change of keys that cannot change while the application runs.
+    # Takes effect: restart.
+    on_restart_keys = "refuse"
     # How often the files are looked at, beside the events about them, which not every file
     # system sends.
+    # Takes effect: restart.
     poll_interval = "5s"
+    # Where the files that were good last are kept. Absent: `STATE_DIRECTORY`, as systemd sets it,
+    # or the application's directory in `XDG_STATE_HOME`, or in `.state`.
+    # Takes effect: restart.
+    # state_dir =
     # Whether the files are watched, and read again when they change.
+    # Takes effect: restart.
     watch = true
 
     # Where products are kept.
@@ -138,37 +159,41 @@ fn the_reference_in_markdown_has_a_row_for_each_key() {
 
     How the configuration itself is treated: section `config`.
 
-    | key | type | default | meaning |
-    |---|---|---|---|
-    | `config.poll_interval`<br>`SHOP_CONFIG__POLL_INTERVAL` | string | `"5s"` | How often the files are looked at, beside the events about them, which not every file system sends. |
-    | `config.watch`<br>`SHOP_CONFIG__WATCH` | boolean | `true` | Whether the files are watched, and read again when they change. |
+    | key | type | default | takes effect | meaning |
+    |---|---|---|---|---|
+    | `config.boot`<br>`SHOP_CONFIG__BOOT` | one of "files", "last_good" | `"files"` | restart | What the application starts with when the files cannot be used. |
+    | `config.confirm`<br>`SHOP_CONFIG__CONFIRM` | string | `"10s"` | restart | How long a configuration is on probation after it has come into force: if a module that it changes something for makes the application unready in that time, the one before comes back. `0s`: never. |
+    | `config.on_restart_keys`<br>`SHOP_CONFIG__ON_RESTART_KEYS` | one of "refuse", "report" | `"refuse"` | restart | What becomes of a change of keys that cannot change while the application runs. |
+    | `config.poll_interval`<br>`SHOP_CONFIG__POLL_INTERVAL` | string | `"5s"` | restart | How often the files are looked at, beside the events about them, which not every file system sends. |
+    | `config.state_dir`<br>`SHOP_CONFIG__STATE_DIR` | string |  | restart | Where the files that were good last are kept. Absent: `STATE_DIRECTORY`, as systemd sets it, or the application's directory in `XDG_STATE_HOME`, or in `.state`. |
+    | `config.watch`<br>`SHOP_CONFIG__WATCH` | boolean | `true` | restart | Whether the files are watched, and read again when they change. |
 
     ## `db`
 
     Where products are kept.
 
-    | key | type | default | meaning |
-    |---|---|---|---|
-    | `db.aliases`<br>`SHOP_DB__ALIASES` | object | `{}` | Names that stand for others. |
-    | `db.log`<br>`SHOP_DB__LOG` | one of "quiet", "slow", "everything" | `"slow"` | How much is written to the log. |
-    | `db.password`<br>`SHOP_DB__PASSWORD` | string |  | What the database knows us by. |
-    | `db.replicas`<br>`SHOP_DB__REPLICAS` | array | `[]` | Whom to ask first. |
-    | `db.salt`<br>`SHOP_DB__SALT` | string |  | What cursors are signed with. |
-    | `db.url`<br>`SHOP_DB__URL` | string | `"sqlite://data/app.db"` | The URL, with a password in it as often as not. |
-    | `db.pool.max`<br>`SHOP_DB__POOL__MAX` | integer | `10` | The most. |
-    | `db.pool.min`<br>`SHOP_DB__POOL__MIN` | integer | `1` | The fewest. |
+    | key | type | default | takes effect | meaning |
+    |---|---|---|---|---|
+    | `db.aliases`<br>`SHOP_DB__ALIASES` | object | `{}` | hot | Names that stand for others. |
+    | `db.log`<br>`SHOP_DB__LOG` | one of "quiet", "slow", "everything" | `"slow"` | hot | How much is written to the log. |
+    | `db.password`<br>`SHOP_DB__PASSWORD` | string |  | hot | What the database knows us by. |
+    | `db.replicas`<br>`SHOP_DB__REPLICAS` | array | `[]` | hot | Whom to ask first. |
+    | `db.salt`<br>`SHOP_DB__SALT` | string |  | hot | What cursors are signed with. |
+    | `db.url`<br>`SHOP_DB__URL` | string | `"sqlite://data/app.db"` | hot | The URL, with a password in it as often as not. |
+    | `db.pool.max`<br>`SHOP_DB__POOL__MAX` | integer | `10` | hot | The most. |
+    | `db.pool.min`<br>`SHOP_DB__POOL__MIN` | integer | `1` | hot | The fewest. |
 
     ## `http`
 
     What the app listens on.
 
-    | key | type | default | meaning |
-    |---|---|---|---|
-    | `http.addr`<br>`SHOP_HTTP__ADDR` | string | `"127.0.0.1:8080"` | The address and port. |
-    | `http.body_limit`<br>`SHOP_HTTP__BODY_LIMIT` | string | `"2MiB"` | The largest body that is read. |
-    | `http.timeout`<br>`SHOP_HTTP__TIMEOUT` | string | `"30s"` | How long a request may take. |
-    | `http.tls.cert`<br>`SHOP_HTTP__TLS__CERT` | string |  | The file with the certificate. |
-    | `http.tls.key`<br>`SHOP_HTTP__TLS__KEY` | string |  | The key itself. |
+    | key | type | default | takes effect | meaning |
+    |---|---|---|---|---|
+    | `http.addr`<br>`SHOP_HTTP__ADDR` | string | `"127.0.0.1:8080"` | hot | The address and port. |
+    | `http.body_limit`<br>`SHOP_HTTP__BODY_LIMIT` | string | `"2MiB"` | hot | The largest body that is read. |
+    | `http.timeout`<br>`SHOP_HTTP__TIMEOUT` | string | `"30s"` | hot | How long a request may take. |
+    | `http.tls.cert`<br>`SHOP_HTTP__TLS__CERT` | string |  | hot | The file with the certificate. |
+    | `http.tls.key`<br>`SHOP_HTTP__TLS__KEY` | string |  | hot | The key itself. |
     "#);
 }
 
@@ -201,7 +226,7 @@ fn a_key_is_explained_with_all_that_it_took_the_place_of() {
         instead of   20   config/app.toml:5:7
                      10   default
         read by      data
-        takes effect while the application runs
+        takes effect while the application runs (hot)
 
         The most.
     "#);

@@ -2,12 +2,16 @@ use axum::{
     extract::{FromRequest, OptionalFromRequest, Request},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
-use super::{body, pointer};
+use super::{MISSING, UNKNOWN, body, is_unknown, missing, pointer, step};
 use crate::{FieldError, Problem};
+
+/// What is wrong as a whole with JSON that does not fit.
+pub(super) const OTHER_SHAPE: &str = "the body is JSON, and not what this operation takes";
 
 /// A JSON body, in and out.
 ///
@@ -49,6 +53,30 @@ where
         deserializer.end().map_err(|error| problem(&error, ""))?;
         Ok(Self(value))
     }
+
+    /// Reads what was JSON text already.
+    #[cfg(feature = "validation")]
+    pub(super) fn from_value(value: serde_json::Value) -> Result<Self, Problem> {
+        serde_path_to_error::deserialize(value).map(Self).map_err(|error| {
+            let pointer = pointer(error.path());
+            other_shape(&pointer, &error.inner().to_string(), None)
+        })
+    }
+}
+
+/// Reads JSON text of any shape.
+#[cfg(feature = "validation")]
+pub(super) fn json_value(text: &[u8]) -> Result<serde_json::Value, Problem> {
+    serde_json::from_slice(text).map_err(|error| problem(&error, ""))
+}
+
+/// The body of a request that says that it is JSON.
+pub(super) async fn text(request: Request) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        return Err(Problem::unsupported_media_type()
+            .detail("the body must be JSON, with `content-type: application/json`"));
+    }
+    body::read(request).await
 }
 
 impl<T, S> FromRequest<S> for Json<T>
@@ -59,11 +87,7 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::unsupported_media_type()
-                .detail("the body must be JSON, with `content-type: application/json`"));
-        }
-        Self::from_slice(&body::read(request).await?)
+        Self::from_slice(&text(request).await?)
     }
 }
 
@@ -116,11 +140,26 @@ fn problem(error: &serde_json::Error, pointer: &str) -> Problem {
     let position = format!(" at line {line} column {column}");
     let detail = text.strip_suffix(&position).unwrap_or(&text);
     match error.classify() {
-        Category::Data => Problem::unprocessable()
-            .detail("the body is JSON, and not what this operation takes")
-            .error(&FieldError::at(pointer, detail).position(line, column)),
+        Category::Data => other_shape(pointer, detail, Some((line, column))),
         Category::Io | Category::Syntax | Category::Eof => Problem::bad_request()
             .detail("the body is not JSON")
             .error(&FieldError::new(detail).position(line, column)),
+    }
+}
+
+fn other_shape(pointer: &str, detail: &str, position: Option<(usize, usize)>) -> Problem {
+    let error = match position {
+        Some((line, column)) => named(pointer, detail).position(line, column),
+        None => named(pointer, detail),
+    };
+    Problem::unprocessable().detail(OTHER_SHAPE).error(&error)
+}
+
+/// A field that is missing is told about by what should hold it; one that is unknown, by itself.
+fn named(pointer: &str, detail: &str) -> FieldError {
+    match (missing(detail), is_unknown(detail)) {
+        (Some(name), _) => FieldError::at(format!("{pointer}{}", step(name)), MISSING),
+        (None, true) => FieldError::at(pointer, UNKNOWN),
+        (None, false) => FieldError::at(pointer, detail),
     }
 }

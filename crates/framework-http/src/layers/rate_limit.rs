@@ -39,7 +39,8 @@ layer_module! {
     /// A client is an IP address, or the 64 bits of an IPv6 network: the one that the connection
     /// came from, or that a PROXY header names. What clients say of themselves is not believed, so
     /// behind a proxy without the PROXY protocol they all are one.
-    RateLimitModule(RateLimitSettings) = "http-rate-limit", "rate_limit", Outer, |settings| Ok(settings.layer()?)
+    RateLimitModule(RateLimitSettings) = "http-rate-limit", "rate_limit", Outer, |settings| Ok(settings.layer()?),
+        answers TOO_MANY_REQUESTS: "the client sent too many requests"
 }
 
 /// The rate of a limit is zero.

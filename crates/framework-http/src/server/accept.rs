@@ -25,6 +25,8 @@ const SPARE_FILES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
+    // Those of others, with what they are returned by.
+    lent: Vec<(u64, Listener)>,
     // Which listener is asked first: each in turn, or a busy one would starve the others.
     turn: usize,
     permits: Arc<Semaphore>,
@@ -62,6 +64,7 @@ impl Acceptor {
     pub(crate) fn new(listener: Listener) -> Self {
         Self {
             listeners: vec![listener],
+            lent: Vec::new(),
             turn: 0,
             permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             backoff: AcceptBackoff::default(),
@@ -72,6 +75,27 @@ impl Acceptor {
 
     pub(crate) fn add(&mut self, listener: Listener) {
         self.listeners.push(listener);
+    }
+
+    /// Lets connections come in.
+    pub(crate) fn listen(&self) -> io::Result<()> {
+        self.listeners.iter().try_for_each(Listener::listen)
+    }
+
+    /// Accepts from the socket of somebody else as well.
+    pub(crate) fn lend(&mut self, id: u64, listener: Listener) {
+        self.take_back(id);
+        self.lent.push((id, listener));
+    }
+
+    /// Leaves a socket that was lent to its owner.
+    pub(crate) fn take_back(&mut self, id: u64) {
+        self.lent.retain(|(lent, _)| *lent != id);
+    }
+
+    fn listener(&self, which: usize) -> Option<&Listener> {
+        let own = self.listeners.len();
+        self.listeners.get(which).or_else(|| Some(&self.lent.get(which - own)?.1))
     }
 
     pub(crate) fn limit(mut self, max_connections: usize) -> Self {
@@ -115,10 +139,12 @@ impl Acceptor {
     }
 
     fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<(usize, io::Result<Transport>)> {
-        let count = self.listeners.len();
+        let count = self.listeners.len() + self.lent.len();
         for step in 0..count {
             let which = (self.turn + step) % count;
-            if let Poll::Ready(accepted) = self.listeners[which].poll_accept(cx) {
+            if let Some(listener) = self.listener(which)
+                && let Poll::Ready(accepted) = listener.poll_accept(cx)
+            {
                 self.turn = which + 1;
                 return Poll::Ready((which, accepted));
             }
@@ -142,8 +168,10 @@ impl Acceptor {
         if first {
             tracing::error!(%error, "cannot accept connections; trying again until it works");
         }
-        if is_want_of_files(error) {
-            self.reserve.turn_one_away(&self.listeners[which]);
+        if is_want_of_files(error)
+            && let Some(listener) = self.listeners.get(which)
+        {
+            self.reserve.turn_one_away(listener);
         }
         self.resume_at = Some(Instant::now() + wait);
     }

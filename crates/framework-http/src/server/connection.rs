@@ -31,7 +31,7 @@ use super::{
     state::{ConnectionState, Due},
     transport::Transport,
 };
-use crate::drain::DrainStage;
+use crate::{drain::DrainStage, planted::Planted};
 use framework_core::Chain;
 
 /// How often an HTTP/2 client is asked whether it is still there.
@@ -43,6 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) settings: ServerSettings,
+    pub(crate) planted: Planted,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
 }
@@ -65,7 +66,9 @@ impl Connection {
     ) -> Self {
         let Admitted { transport, permit } = admitted;
         let place = Place::new(traffic, permit);
-        let state = Arc::new(ConnectionState::new(traffic.clone(), setting.settings));
+        let state =
+            ConnectionState::new(traffic.clone(), setting.settings).planted(setting.planted);
+        let state = Arc::new(state);
         Self { transport, place, state, streams }
     }
 

@@ -1,11 +1,15 @@
 use std::{
     fmt, io,
     net::SocketAddr,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::{FileTypeExt as _, MetadataExt as _},
+    },
     path::{Path, PathBuf},
     task::{Context, Poll},
 };
 
+use rustix::net::{AddressFamily, getsockname};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, lookup_host};
 
 use super::{BindError, transport::Transport};
@@ -30,7 +34,12 @@ pub enum ListenAddr {
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+        /// Removed with this; `None` if somebody else put it there.
+        _file: Option<SocketFile>,
+    },
 }
 
 /// The file of a Unix socket, which goes with its listener.
@@ -66,10 +75,38 @@ impl Listener {
             .map_err(|source| BindError::Adopt { source })
     }
 
+    /// Takes a socket of whatever kind that somebody else has bound.
+    pub(crate) fn take(socket: OwnedFd) -> io::Result<Self> {
+        match getsockname(&socket)?.address_family() {
+            AddressFamily::UNIX => {
+                let listener = std::os::unix::net::UnixListener::from(socket);
+                listener.set_nonblocking(true)?;
+                let path = listener.local_addr()?.as_pathname().map(Path::to_owned);
+                let (listener, path) =
+                    (UnixListener::from_std(listener)?, path.unwrap_or_default());
+                Ok(Self::Unix { listener, path, _file: None })
+            }
+            AddressFamily::INET | AddressFamily::INET6 => {
+                let listener = std::net::TcpListener::from(socket);
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Self::Tcp)
+            }
+            other => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("it is a socket of the family {other:?}, and neither TCP nor Unix"),
+            )),
+        }
+    }
+
+    /// Lets connections come in, where a socket was bound and no more.
+    pub(crate) fn listen(&self) -> io::Result<()> {
+        Ok(rustix::net::listen(self, BACKLOG.cast_signed())?)
+    }
+
     pub(crate) fn address(&self) -> io::Result<ListenAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(ListenAddr::Tcp),
-            Self::Unix(_, file) => Ok(ListenAddr::Unix(file.path.clone())),
+            Self::Unix { path, .. } => Ok(ListenAddr::Unix(path.clone())),
         }
     }
 
@@ -79,9 +116,18 @@ impl Listener {
                 set_nodelay(&stream);
                 Transport::Tcp(stream, peer)
             }),
-            Self::Unix(listener, _) => {
+            Self::Unix { listener, .. } => {
                 listener.poll_accept(cx).map_ok(|(stream, _)| Transport::Unix(stream))
             }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix { listener, .. } => listener.as_fd(),
         }
     }
 }
@@ -134,7 +180,9 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
         UnixListener::bind(path)
     })?;
     let inode = std::fs::symlink_metadata(path)?.ino();
-    Ok(Listener::Unix(bound, SocketFile { path: path.to_owned(), inode }))
+    let path = path.to_owned();
+    let file = SocketFile { path: path.clone(), inode };
+    Ok(Listener::Unix { listener: bound, path, _file: Some(file) })
 }
 
 fn is_left_behind(path: &Path) -> bool {

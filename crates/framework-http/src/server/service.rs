@@ -3,14 +3,14 @@ use std::{
     future::Future,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use axum::{body::Body, extract::ConnectInfo};
 use http::{
-    HeaderName, HeaderValue, Request, Response, StatusCode, Version,
+    Extensions, HeaderName, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONNECTION, HeaderMap},
 };
 use http_body::Body as _;
@@ -25,11 +25,13 @@ use super::{
 use crate::link::RequestLink;
 
 /// Between the protocol and the application: counts each request, and tells clients when to leave.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct ConnectionService<S> {
-    inner: S,
+    // One task at a time calls it, so nobody ever waits for the lock.
+    inner: Mutex<S>,
     connection: Arc<ConnectionState>,
-    peer: Option<SocketAddr>,
+    // With the peer, and room for what the router puts there.
+    extensions: Extensions,
     keep_alive: Option<HeaderValue>,
 }
 
@@ -60,7 +62,8 @@ impl<S> ConnectionService<S> {
         peer: Option<SocketAddr>,
     ) -> Self {
         let keep_alive = keep_alive_header(connection.settings().keep_alive);
-        Self { inner, connection, peer, keep_alive }
+        let extensions = extensions(&connection, peer);
+        Self { inner: Mutex::new(inner), connection, extensions, keep_alive }
     }
 }
 
@@ -79,13 +82,13 @@ where
         let in_flight = InFlight::new(&self.connection, &request);
         let version = request.version();
         let mut request = request.map(|body| self.body(body));
-        let link = RequestLink::new(&self.connection, in_flight.started());
-        request.extensions_mut().insert(link);
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(ConnectInfo(peer));
+        let of_protocol = std::mem::replace(request.extensions_mut(), self.extensions.clone());
+        if !of_protocol.is_empty() {
+            request.extensions_mut().extend(of_protocol);
         }
+        RequestLink::begin(request.extensions_mut(), in_flight.started());
         ConnectionFuture {
-            inner: Calling::new(self.inner.clone(), request),
+            inner: Calling::new(&self.inner, request),
             version,
             request: Some(in_flight),
             keep_alive: first.then(|| self.keep_alive.clone()).flatten(),
@@ -104,12 +107,14 @@ impl<S> ConnectionService<S> {
     }
 }
 
-impl<S: Service<Request<Body>>> Calling<S> {
-    fn new(mut service: S, request: Request<Body>) -> Self {
+impl<S: Service<Request<Body>> + Clone> Calling<S> {
+    fn new(service: &Mutex<S>, request: Request<Body>) -> Self {
+        // A panic within is the handler's, and leaves a service that others can use.
+        let mut service = service.lock().unwrap_or_else(PoisonError::into_inner);
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Self::Called { future: service.call(request) },
             // Asked again by the other future, which then has somebody to wake.
-            _ => Self::Waiting { future: Box::pin(service.oneshot(request)) },
+            _ => Self::Waiting { future: Box::pin(service.clone().oneshot(request)) },
         }
     }
 }
@@ -137,8 +142,8 @@ where
         let Ok(mut response) = ready!(this.inner.poll(cx));
         let request = this.request.take().expect("a future is not polled after it has completed");
         if *this.version < Version::HTTP_2 {
-            let serving = request.connection().traffic().is_serving();
-            say_how_long_to_stay(response.headers_mut(), serving, this.keep_alive.take());
+            let leave = request.connection().sends_away();
+            say_how_long_to_stay(response.headers_mut(), leave, this.keep_alive.take());
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             request.upgrade();
@@ -149,8 +154,30 @@ where
     }
 }
 
-fn say_how_long_to_stay(headers: &mut HeaderMap, serving: bool, keep_alive: Option<HeaderValue>) {
-    if !serving {
+/// Takes a place among the extensions.
+#[derive(Clone)]
+struct Filler<const N: usize>;
+
+/// What every request of a connection has. A map that has had this many entries keeps its size
+/// when it is copied, and does not grow while a request is routed.
+fn extensions(connection: &Arc<ConnectionState>, peer: Option<SocketAddr>) -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(RequestLink::new(connection));
+    let room = (Filler::<0>, Filler::<1>, Filler::<2>);
+    extensions.insert(room.0);
+    extensions.insert(room.1);
+    extensions.insert(room.2);
+    extensions.remove::<Filler<0>>();
+    extensions.remove::<Filler<1>>();
+    extensions.remove::<Filler<2>>();
+    if let Some(peer) = peer {
+        extensions.insert(ConnectInfo(peer));
+    }
+    extensions
+}
+
+fn say_how_long_to_stay(headers: &mut HeaderMap, leave: bool, keep_alive: Option<HeaderValue>) {
+    if leave {
         // An upgrade needs its own `Connection: upgrade`.
         if headers.get(CONNECTION).is_none_or(|value| value != "upgrade") {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -10,7 +10,10 @@ use http::{Method, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use super::{CutRequest, ServerSettings, Traffic};
-use crate::drain::DrainStage;
+use crate::{
+    drain::DrainStage,
+    planted::{Planted, PlantedBug},
+};
 
 /// How long a connection that is closing may take before it is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -23,6 +26,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct ConnectionState {
     traffic: Traffic,
     settings: ServerSettings,
+    planted: Planted,
     in_flight: AtomicUsize,
     used: AtomicBool,
     http2: AtomicBool,
@@ -68,6 +72,7 @@ impl ConnectionState {
         Self {
             traffic,
             settings,
+            planted: Planted::default(),
             in_flight: AtomicUsize::new(0),
             used: AtomicBool::new(false),
             http2: AtomicBool::new(false),
@@ -81,6 +86,16 @@ impl ConnectionState {
             body_moved: AtomicU64::new(0),
             upgrade: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn planted(mut self, planted: Planted) -> Self {
+        self.planted = planted;
+        self
+    }
+
+    /// Whether responses ask their clients to leave.
+    pub(crate) fn sends_away(&self) -> bool {
+        !self.traffic.is_serving() && !self.planted.has(PlantedBug::NoLameDuck)
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -234,7 +249,13 @@ impl ConnectionState {
         } else {
             settings.header_read_timeout
         };
-        if stage >= DrainStage::StopAccept { limit.min(settings.drain_linger) } else { limit }
+        if stage < DrainStage::StopAccept {
+            limit
+        } else if self.planted.has(PlantedBug::NoLameDuck) {
+            Duration::ZERO
+        } else {
+            limit.min(settings.drain_linger)
+        }
     }
 
     fn moment(&self, at: &AtomicU64) -> Option<Instant> {

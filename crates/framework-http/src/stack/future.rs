@@ -11,7 +11,7 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
-use framework_core::PanicError;
+use framework_core::{PanicError, RequestContext};
 use http::header;
 use http_body::Body as _;
 use pin_project_lite::pin_project;
@@ -51,10 +51,25 @@ pin_project! {
 
 pub(super) struct OnItsWay {
     pub(super) id: RequestId,
-    pub(super) span: Span,
+    pub(super) surroundings: Surroundings,
     pub(super) observation: Option<Observation>,
     pub(super) timeout: Duration,
     pub(super) counted: Option<(Received, u64)>,
+}
+
+/// What lines of the log are marked with while a request is worked on.
+pub(super) enum Surroundings {
+    Span(Span),
+    Context(RequestContext),
+}
+
+impl Surroundings {
+    pub(super) fn in_scope<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        match self {
+            Self::Span(span) => span.in_scope(work),
+            Self::Context(context) => context.in_scope(work),
+        }
+    }
 }
 
 impl<F> StackFuture<F> {
@@ -71,18 +86,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let request = this.request.as_ref().expect("not polled after it has completed");
-        let response = {
-            let _in_span = request.span.enter();
-            match this.inner.as_mut().poll(cx) {
-                Poll::Ready(response) => response,
-                Poll::Pending => {
-                    let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(request.timeout)));
-                    ready!(timer.as_mut().poll(cx));
-                    timed_out(request.timeout)
-                }
+        let request = this.request.as_mut().expect("not polled after it has completed");
+        let timeout = request.timeout;
+        let polled = request.surroundings.in_scope(|| {
+            if let Poll::Ready(response) = this.inner.as_mut().poll(cx) {
+                return Poll::Ready(response);
             }
-        };
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+            timer.as_mut().poll(cx).map(|()| timed_out(timeout))
+        });
+        let response = ready!(polled);
         // What a handler that was given up holds is released before its client hears of it.
         this.inner.project_replace(Inner::Done);
         let request = this.request.take().expect("looked at above");

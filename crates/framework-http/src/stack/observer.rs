@@ -62,13 +62,18 @@ impl fmt::Debug for SharedObserver {
 }
 
 impl Observation {
-    pub(super) fn start(observer: &SharedObserver, method: &Method, route: RouteName) -> Self {
+    pub(super) fn start(
+        observer: &SharedObserver,
+        method: &Method,
+        route: RouteName,
+        started: Instant,
+    ) -> Self {
         observer.0.started();
         Self {
             observer: observer.clone(),
             method: known(method),
             route,
-            started: Instant::now(),
+            started,
             status: None,
             request_bytes: 0,
             response_bytes: 0,

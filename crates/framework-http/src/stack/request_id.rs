@@ -13,7 +13,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 
-use crate::Problem;
+use crate::{Problem, link::RequestLink};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,7 +32,7 @@ const MAX_LENGTH: usize = 128;
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Bytes);
 
 /// Makes ids: 128 bits in hexadecimal, random per process and counted up in a scrambled order.
 ///
@@ -66,11 +66,11 @@ impl RequestId {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "it cannot: ids are ASCII")]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().expect("checked when it was made or taken over")
+        str::from_utf8(&self.0).expect("checked when it was made or taken over")
     }
 
     pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+        HeaderValue::from_maybe_shared(self.0.clone()).expect("ids are ASCII")
     }
 
     /// The id that a client sent, if it is one that can go into logs and headers as it is.
@@ -79,7 +79,7 @@ impl RequestId {
         let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
         let bytes = value.as_bytes();
         let fits = (1..=MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(sane);
-        fits.then(|| Self(value.clone()))
+        fits.then(|| Self(Bytes::copy_from_slice(bytes)))
     }
 }
 
@@ -93,7 +93,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = Self::sent(&parts.headers);
+        let id = parts.extensions.get().and_then(RequestLink::id).cloned();
         id.ok_or_else(|| Problem::internal("the request has no id: there is no stack around it"))
     }
 }
@@ -102,7 +102,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(Self::sent(&parts.headers))
+        Ok(parts.extensions.get().and_then(RequestLink::id).cloned())
     }
 }
 
@@ -117,14 +117,9 @@ impl RequestIds {
         Self { process, seed, next_block: AtomicU64::new(1), block }
     }
 
-    /// The id of a request, which has it among its headers from then on: for handlers, and for
-    /// requests that they send on.
-    pub(super) fn identify(&self, headers: &mut HeaderMap) -> RequestId {
-        RequestId::sent(headers).unwrap_or_else(|| {
-            let id = self.make();
-            headers.insert(X_REQUEST_ID, id.0.clone());
-            id
-        })
+    /// The id of a request: the one that its client sent, or one of its own.
+    pub(super) fn identify(&self, headers: &HeaderMap) -> RequestId {
+        RequestId::sent(headers).unwrap_or_else(|| self.make())
     }
 
     fn make(&self) -> RequestId {
@@ -156,7 +151,7 @@ impl Block {
     fn take(&self) -> Option<RequestId> {
         let at = self.used.fetch_add(1, Relaxed);
         let text = (at < IDS).then(|| self.text.slice(at * LENGTH..(at + 1) * LENGTH))?;
-        Some(RequestId(HeaderValue::from_maybe_shared(text).expect("hexadecimal is ASCII")))
+        Some(RequestId(text))
     }
 }
 
@@ -186,9 +181,8 @@ mod tests {
     use super::*;
 
     fn of(sent: &str) -> String {
-        let mut headers =
-            HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::try_from(sent).unwrap())]);
-        RequestIds::new().identify(&mut headers).to_string()
+        let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::try_from(sent).unwrap())]);
+        RequestIds::new().identify(&headers).to_string()
     }
 
     #[test]

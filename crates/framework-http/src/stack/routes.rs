@@ -39,4 +39,8 @@ impl RouteName {
     pub(super) fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or("unmatched")
     }
+
+    pub(super) fn template(&self) -> Option<Arc<str>> {
+        self.0.clone()
+    }
 }

@@ -9,14 +9,14 @@ use axum::{
     extract::{DefaultBodyLimit, Request},
     response::{IntoResponse as _, Response},
 };
+use framework_core::{REQUEST_TARGET, RequestContext};
 use http_body::Body as _;
 use tower::Service;
-use tracing::Span;
 
 use super::{
     BodyTooLarge, RequestId,
     body::{LimitedBody, Received},
-    future::{Inner, OnItsWay, StackFuture},
+    future::{Inner, OnItsWay, StackFuture, Surroundings},
     layer::Shared,
     observer::{Observation, known},
     routes::RouteName,
@@ -65,19 +65,21 @@ impl<S> StackService<S> {
         Admission::Counted(received)
     }
 
-    /// A span if anybody wants one, and the route if it was needed for that.
-    fn span(&self, request: &Request, id: &RequestId) -> (Span, Option<RouteName>) {
-        if !tracing::enabled!(tracing::Level::INFO) {
-            return (Span::none(), None);
-        }
-        let route = self.shared.names.find(request);
+    /// What the log is told of the request: a span where spans are looked at.
+    fn surroundings(request: &Request, route: &RouteName, id: &RequestId) -> Surroundings {
+        let method = known(request.method());
         let span = tracing::info_span!(
+            target: REQUEST_TARGET,
             "request",
-            method = known(request.method()),
+            method,
             route = route.as_str(),
             request_id = id.as_str(),
         );
-        (span, Some(route))
+        if span.is_disabled() {
+            let context = RequestContext::new(method, route.template(), id.as_str().into());
+            return Surroundings::Context(context);
+        }
+        Surroundings::Span(span)
     }
 }
 
@@ -94,15 +96,15 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let id = self.shared.ids.identify(request.headers_mut());
-        let (span, route) = self.span(&request, &id);
-        let mut observation = self.shared.observer.as_ref().map(|observer| {
-            let route = route.unwrap_or_else(|| self.shared.names.find(&request));
-            Observation::start(observer, request.method(), route)
-        });
+        let id = self.shared.ids.identify(request.headers());
+        let route = self.shared.names.find(&request);
         let limit = self.shared.limits.request_timeout;
         let timeout = patience(request.headers()).map_or(limit, |patience| patience.min(limit));
-        RequestLink::limit(request.extensions_mut(), timeout);
+        let started = RequestLink::note(request.extensions_mut(), id.clone(), timeout);
+        let mut surroundings = Self::surroundings(&request, &route, &id);
+        let observer = self.shared.observer.as_ref();
+        let mut observation =
+            observer.map(|observer| Observation::start(observer, request.method(), route, started));
         let mut counted = None;
         let inner = match self.admit(&mut request) {
             Admission::Refused(too_large) => {
@@ -116,9 +118,10 @@ where
                     }
                     _ => {}
                 }
-                Inner::Calling { future: span.in_scope(|| self.inner.call(request)) }
+                let future = surroundings.in_scope(|| self.inner.call(request));
+                Inner::Calling { future }
             }
         };
-        StackFuture::new(inner, OnItsWay { id, span, observation, timeout, counted })
+        StackFuture::new(inner, OnItsWay { id, surroundings, observation, timeout, counted })
     }
 }

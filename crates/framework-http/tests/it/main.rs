@@ -21,9 +21,14 @@ mod layers;
 mod limits;
 mod listeners;
 mod module;
+#[cfg(all(feature = "openapi", feature = "rate-limit", feature = "validation"))]
+mod openapi;
 mod shutdown;
+mod sockets;
 mod stack;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "validation")]
+mod valid;
 #[cfg(feature = "ws")]
 mod websocket;

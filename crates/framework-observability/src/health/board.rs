@@ -6,7 +6,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use framework_core::{Health, HealthStatus};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::CheckState;
 
@@ -29,6 +29,9 @@ pub struct HealthBoard {
     shown: ArcSwap<Shown>,
     pub(super) connections: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
     pub(super) made: Instant,
+    notices: Mutex<Vec<CheckStanding>>,
+    // Until when checks are run more often than usual.
+    closely: watch::Sender<Option<Instant>>,
 }
 
 /// How one check stands.
@@ -74,7 +77,38 @@ impl HealthBoard {
             shown: ArcSwap::from_pointee(shown),
             connections: OnceLock::new(),
             made: Instant::now(),
+            notices: Mutex::default(),
+            closely: watch::Sender::new(None),
         }
+    }
+
+    /// Has checks run every second, those that are run less often, for as long as `time`: something
+    /// has changed, and what it broke should be seen soon.
+    pub fn look_closely(&self, time: Duration) {
+        self.closely.send_replace(Some(Instant::now() + time));
+    }
+
+    /// Shows the application as degraded for a reason that no check finds, or no longer: `module`
+    /// says it under `name`, and `None` takes it back.
+    pub fn notice(&self, module: &'static str, name: &'static str, detail: Option<String>) {
+        let all = self.lock();
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.retain(|known| (known.module, known.name) != (module, name));
+        notices.extend(detail.map(|detail| CheckStanding {
+            name,
+            module,
+            critical: false,
+            status: Some(HealthStatus::Degraded),
+            detail: Some(detail),
+            took: None,
+            at: Some(Instant::now()),
+        }));
+        drop(notices);
+        self.show(&all);
+    }
+
+    pub(super) fn closely(&self) -> watch::Receiver<Option<Instant>> {
+        self.closely.subscribe()
     }
 
     /// How the application is: unhealthy when a critical check is, or has not been run; degraded
@@ -128,7 +162,9 @@ impl HealthBoard {
     }
 
     fn show(&self, all: &[Check]) {
-        let checks: Vec<_> = all.iter().map(|check| check.standing.clone()).collect();
+        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        let checks = all.iter().map(|check| &check.standing);
+        let checks: Vec<_> = checks.chain(&*notices).cloned().collect();
         let mut critical = checks.iter().filter(|check| check.critical);
         let ready = critical.all(|check| check.status.is_some_and(works));
         let status = checks.iter().map(CheckStanding::weight).max();

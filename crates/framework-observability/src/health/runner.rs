@@ -1,7 +1,7 @@
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use framework_core::{Chain, Context, Health, HealthStatus, Phase, contain};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -34,8 +34,9 @@ struct Watch {
     metrics: Option<Arc<Metrics>>,
 }
 
-/// How long to wait for the next run of a check that never passed.
-const FIRST_PASS: Duration = Duration::from_secs(1);
+/// How long to wait at most for the next run of a check that never passed, or while something has
+/// just changed.
+const SOON: Duration = Duration::from_secs(1);
 
 // ===== impl HealthRunner =====
 
@@ -114,14 +115,21 @@ impl Watch {
 
     /// Waits until the check is due.
     async fn rest(&self, has_passed: bool, phases: &mut watch::Receiver<Phase>) {
-        let interval = self.settings.interval;
-        // The context holds the lifecycle, so its phases do not end before it.
-        let (interval, due) = match has_passed {
-            true => (interval, phases.wait_for(|now| *now >= Phase::Stopping).map(drop).boxed()),
-            false => (interval.min(FIRST_PASS), phases.changed().map(drop).boxed()),
+        let mut closely = self.board.closely();
+        let until = *closely.borrow_and_update();
+        let is_close = until.is_some_and(|until| Instant::now() < until);
+        let interval = match has_passed && !is_close {
+            true => self.settings.interval,
+            false => self.settings.interval.min(SOON),
         };
-        // Whether the time or the phase came first, it is due.
-        let _ = timeout(interval, due).await;
+        // The context holds the lifecycle, so its phases do not end before it.
+        let due = match has_passed {
+            true => phases.wait_for(|now| *now >= Phase::Stopping).map(drop).boxed(),
+            false => phases.changed().map(drop).boxed(),
+        };
+        // Whatever came first, it is due.
+        let called = pin!(closely.changed());
+        let _ = timeout(interval, future::select(due, called)).await;
     }
 
     /// Runs the check once.

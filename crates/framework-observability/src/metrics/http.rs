@@ -6,13 +6,19 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use prometheus::{Histogram, HistogramVec, IntGauge, Registry};
+use prometheus::{
+    Registry,
+    core::{Collector, Desc},
+    proto,
+};
 
-use super::builtin::{gauge, histograms};
-
+mod distribution;
 mod status;
 
-use self::status::{STATUSES, status_index, status_label};
+use self::{
+    distribution::{Distribution, Level},
+    status::{STATUSES, status_index, status_label},
+};
 
 /// The metrics of an HTTP server, in OpenTelemetry's names.
 ///
@@ -37,9 +43,13 @@ use self::status::{STATUSES, status_index, status_label};
 ///     response_bytes: 512,
 /// });
 /// ```
+#[derive(Clone)]
 pub struct HttpRequestMetrics {
-    series: Arc<Series>,
-    active: IntGauge,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    active: Level,
     routes: ArcSwap<Routes>,
     adding: Mutex<()>,
 }
@@ -47,7 +57,6 @@ pub struct HttpRequestMetrics {
 /// The metrics of one route. Keep it with the route.
 pub struct RouteMetrics {
     route: Box<str>,
-    series: Arc<Series>,
     by_method: [OnceLock<Box<MethodSeries>>; METHODS.len()],
 }
 
@@ -68,17 +77,20 @@ pub struct HandledRequest<'r> {
 
 type Routes = HashMap<Arc<str>, Arc<RouteMetrics>>;
 
-struct Series {
-    duration: HistogramVec,
-    request_size: HistogramVec,
-    response_size: HistogramVec,
-}
-
 /// The series of one route and method. The statuses are made when they are first seen.
 struct MethodSeries {
-    duration: [OnceLock<Histogram>; STATUSES],
-    request_size: Histogram,
-    response_size: Histogram,
+    duration: [OnceLock<Box<Distribution>>; STATUSES],
+    request_size: Distribution,
+    response_size: Distribution,
+}
+
+/// Shows the metrics to the registry.
+struct Shown {
+    shared: Arc<Shared>,
+    duration: Desc,
+    request_size: Desc,
+    response_size: Desc,
+    active: Desc,
 }
 
 /// The methods that have series of their own; the last one stands for every other.
@@ -88,14 +100,28 @@ const METHODS: [&str; 10] =
 /// The route of requests that have none of their own here.
 const OTHER_ROUTE: &str = "_other";
 
-/// Seconds: OpenTelemetry's bounds, and two below for services that answer from memory.
-const DURATION_BUCKETS: [f64; 16] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+/// Nanoseconds: OpenTelemetry's bounds, and two below for services that answer from memory.
+const DURATION_BUCKETS: [u64; 16] = [
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    75_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    750_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    7_500_000_000,
+    10_000_000_000,
 ];
 
 /// Bytes: powers of eight from 64 B to 16 MiB.
-const SIZE_BUCKETS: [f64; 7] =
-    [64.0, 512.0, 4096.0, 32_768.0, 262_144.0, 2_097_152.0, 16_777_216.0];
+const SIZE_BUCKETS: [u64; 7] = [64, 512, 4096, 32_768, 262_144, 2_097_152, 16_777_216];
 
 // ===== impl HttpRequestMetrics =====
 
@@ -104,48 +130,26 @@ impl HttpRequestMetrics {
     pub const MAX_ROUTES: usize = 2000;
 
     pub(super) fn register(to: &Registry) -> Self {
-        let series = Series {
-            duration: histograms(
-                to,
-                "http_server_request_duration_seconds",
-                "How long requests take, from their head to the end of the answer.",
-                &["method", "route", "status"],
-                &DURATION_BUCKETS,
-            ),
-            request_size: histograms(
-                to,
-                "http_server_request_body_size_bytes",
-                "The size of requests' bodies.",
-                &["method", "route"],
-                &SIZE_BUCKETS,
-            ),
-            response_size: histograms(
-                to,
-                "http_server_response_body_size_bytes",
-                "The size of answers' bodies.",
-                &["method", "route"],
-                &SIZE_BUCKETS,
-            ),
-        };
-        let active = gauge(to, "http_server_active_requests", "Requests in flight.");
-        Self {
-            series: Arc::new(series),
-            active,
+        let shared = Arc::new(Shared {
+            active: Level::default(),
             routes: ArcSwap::default(),
             adding: Mutex::default(),
-        }
+        });
+        let shown = Shown::new(Arc::clone(&shared));
+        to.register(Box::new(shown)).expect("no other metric has these names");
+        Self { shared }
     }
 
     /// Counts a request as active, until [`finished`](Self::finished) is called.
     pub fn started(&self) {
-        self.active.inc();
+        self.shared.active.add(1);
     }
 
     /// Takes in a request that was answered on `route`, a template such as `/products/{id}` and
     /// never a request's path; it is active no longer.
     pub fn finished(&self, route: &str, request: &HandledRequest<'_>) {
-        self.active.dec();
-        let routes = self.routes.load();
+        self.shared.active.add(-1);
+        let routes = self.shared.routes.load();
         match routes.get(route) {
             Some(route) => route.record(request),
             None => self.add(route).record(request),
@@ -157,22 +161,22 @@ impl HttpRequestMetrics {
     /// Finding a route that was asked for before takes no lock.
     #[must_use]
     pub fn route(&self, template: &str) -> Arc<RouteMetrics> {
-        let routes = self.routes.load();
+        let routes = self.shared.routes.load();
         routes.get(template).map_or_else(|| self.add(template), Arc::clone)
     }
 
     fn add(&self, template: &str) -> Arc<RouteMetrics> {
-        let _one_at_a_time = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        let routes = self.routes.load_full();
+        let _one_at_a_time = self.shared.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let routes = self.shared.routes.load_full();
         let full = routes.len() >= Self::MAX_ROUTES;
         let template = if full { OTHER_ROUTE } else { template };
         if let Some(route) = routes.get(template) {
             return Arc::clone(route);
         }
-        let route = Arc::new(RouteMetrics::new(template, Arc::clone(&self.series)));
+        let route = Arc::new(RouteMetrics::new(template));
         let mut more = Routes::clone(&routes);
         more.insert(template.into(), Arc::clone(&route));
-        self.routes.store(Arc::new(more));
+        self.shared.routes.store(Arc::new(more));
         route
     }
 }
@@ -180,33 +184,126 @@ impl HttpRequestMetrics {
 // ===== impl RouteMetrics =====
 
 impl RouteMetrics {
-    fn new(template: &str, series: Arc<Series>) -> Self {
-        Self { route: template.into(), series, by_method: Default::default() }
+    fn new(template: &str) -> Self {
+        Self { route: template.into(), by_method: Default::default() }
     }
 
     /// Takes in a request that was answered on this route.
     pub fn record(&self, request: &HandledRequest<'_>) {
-        let index = method_index(request.method);
-        let method = METHODS[index];
-        let series = self.by_method[index].get_or_init(|| self.of_method(method));
-        let status = status_index(request.status);
-        let durations = series.duration[status].get_or_init(|| {
-            let labels = [method, &*self.route, status_label(status)];
-            self.series.duration.with_label_values(&labels)
-        });
-        durations.observe(request.took.as_secs_f64());
-        series.request_size.observe(request.request_bytes as f64);
-        series.response_size.observe(request.response_bytes as f64);
+        let series = &self.by_method[method_index(request.method)];
+        let series = series.get_or_init(Box::default);
+        let durations = &series.duration[status_index(request.status)];
+        let durations = durations.get_or_init(|| Box::new(Distribution::new(&DURATION_BUCKETS)));
+        durations.observe(u64::try_from(request.took.as_nanos()).unwrap_or(u64::MAX));
+        series.request_size.observe(request.request_bytes);
+        series.response_size.observe(request.response_bytes);
     }
 
-    fn of_method(&self, method: &str) -> Box<MethodSeries> {
-        let labels = [method, &*self.route];
-        Box::new(MethodSeries {
-            duration: [const { OnceLock::new() }; STATUSES],
-            request_size: self.series.request_size.with_label_values(&labels),
-            response_size: self.series.response_size.with_label_values(&labels),
-        })
+    fn methods(&self) -> impl Iterator<Item = (&'static str, &MethodSeries)> {
+        METHODS
+            .iter()
+            .zip(&self.by_method)
+            .filter_map(|(method, series)| Some((*method, &**series.get()?)))
     }
+}
+
+impl Default for MethodSeries {
+    fn default() -> Self {
+        Self {
+            duration: [const { OnceLock::new() }; STATUSES],
+            request_size: Distribution::new(&SIZE_BUCKETS),
+            response_size: Distribution::new(&SIZE_BUCKETS),
+        }
+    }
+}
+
+// ===== impl Shown =====
+
+const NANOSECONDS: f64 = 1e9;
+
+impl Shown {
+    fn new(shared: Arc<Shared>) -> Self {
+        let desc = |name: &str, help: &str, labels: &[&str]| {
+            let labels = labels.iter().map(|&label| label.to_owned()).collect();
+            Desc::new(name.to_owned(), help.to_owned(), labels, HashMap::new())
+                .expect("the names are well formed")
+        };
+        Self {
+            shared,
+            duration: desc(
+                "framework_http_server_request_duration_seconds",
+                "How long requests take, from their head to the end of the answer.",
+                &["method", "route", "status"],
+            ),
+            request_size: desc(
+                "framework_http_server_request_body_size_bytes",
+                "The size of requests' bodies.",
+                &["method", "route"],
+            ),
+            response_size: desc(
+                "framework_http_server_response_body_size_bytes",
+                "The size of answers' bodies.",
+                &["method", "route"],
+            ),
+            active: desc("framework_http_server_active_requests", "Requests in flight.", &[]),
+        }
+    }
+}
+
+impl Collector for Shown {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.duration, &self.request_size, &self.response_size, &self.active]
+    }
+
+    fn collect(&self) -> Vec<proto::MetricFamily> {
+        let (mut durations, mut requests, mut responses) = (Vec::new(), Vec::new(), Vec::new());
+        for route in self.shared.routes.load().values() {
+            for (method, series) in route.methods() {
+                let labels = [("method", method), ("route", &*route.route)];
+                requests.push(histogram(&labels, series.request_size.collect(1.0)));
+                responses.push(histogram(&labels, series.response_size.collect(1.0)));
+                for (status, duration) in series.duration.iter().enumerate() {
+                    let Some(duration) = duration.get() else { continue };
+                    let [method, route] = labels;
+                    let labels = [method, route, ("status", status_label(status))];
+                    durations.push(histogram(&labels, duration.collect(NANOSECONDS)));
+                }
+            }
+        }
+        let mut active = proto::Gauge::default();
+        active.set_value(self.shared.active.get() as f64);
+        vec![
+            family(&self.duration, proto::MetricType::HISTOGRAM, durations),
+            family(&self.request_size, proto::MetricType::HISTOGRAM, requests),
+            family(&self.response_size, proto::MetricType::HISTOGRAM, responses),
+            family(&self.active, proto::MetricType::GAUGE, vec![proto::Metric::from_gauge(active)]),
+        ]
+    }
+}
+
+fn histogram(labels: &[(&str, &str)], histogram: proto::Histogram) -> proto::Metric {
+    let pair = |&(name, value): &(&str, &str)| {
+        let mut pair = proto::LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
+        pair
+    };
+    let mut metric = proto::Metric::from_label(labels.iter().map(pair).collect());
+    metric.set_histogram(histogram);
+    metric
+}
+
+fn family(
+    desc: &Desc,
+    kind: proto::MetricType,
+    metrics: Vec<proto::Metric>,
+) -> proto::MetricFamily {
+    let mut family = proto::MetricFamily::default();
+    family.set_name(desc.fq_name.clone());
+    family.set_help(desc.help.clone());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
 }
 
 fn method_index(method: &str) -> usize {
@@ -216,7 +313,7 @@ fn method_index(method: &str) -> usize {
 
 impl fmt::Debug for HttpRequestMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let routes = self.routes.load().len();
+        let routes = self.shared.routes.load().len();
         f.debug_struct("HttpRequestMetrics").field("routes", &routes).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,9 @@
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use tracing_subscriber::{
-    Registry,
-    filter::{Directive, EnvFilter},
-    reload,
-};
+use tracing_subscriber::filter::Directive;
+
+use super::filter::{LogFilter, Rules};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -28,7 +26,7 @@ pub struct LogLevel {
 struct Inner {
     text: ArcSwap<String>,
     // Without one, somebody else decides what is logged.
-    handle: Option<reload::Handle<EnvFilter, Registry>>,
+    filter: Option<LogFilter>,
 }
 
 /// Why the log level stays as it was.
@@ -64,22 +62,22 @@ pub enum LogLevelError {
 // ===== impl LogLevel =====
 
 impl LogLevel {
-    pub(super) fn of(text: &str, handle: reload::Handle<EnvFilter, Registry>) -> Self {
+    pub(super) fn of(text: &str, filter: LogFilter) -> Self {
         let text = ArcSwap::from_pointee(text.to_owned());
-        Self { inner: Arc::new(Inner { text, handle: Some(handle) }) }
+        Self { inner: Arc::new(Inner { text, filter: Some(filter) }) }
     }
 
     /// A handle for a process that logs through a subscriber of its own: [`set`](Self::set) checks
     /// what it is given, and then refuses.
     #[must_use]
     pub fn detached() -> Self {
-        Self { inner: Arc::new(Inner { text: ArcSwap::default(), handle: None }) }
+        Self { inner: Arc::new(Inner { text: ArcSwap::default(), filter: None }) }
     }
 
     /// The filter in force, as it was given; `None` when somebody else decides.
     #[must_use]
     pub fn get(&self) -> Option<Arc<String>> {
-        self.inner.handle.as_ref().map(|_| self.inner.text.load_full())
+        self.inner.filter.as_ref().map(|_| self.inner.text.load_full())
     }
 
     /// Puts another filter in force at once, for every thread.
@@ -90,8 +88,7 @@ impl LogLevel {
     /// What was in force stays.
     pub fn set(&self, filter: &str) -> Result<(), LogLevelError> {
         let parsed = parse(filter)?;
-        let handle = self.inner.handle.as_ref().ok_or(LogLevelError::Detached)?;
-        handle.reload(parsed).map_err(|_| LogLevelError::Detached)?;
+        self.inner.filter.as_ref().ok_or(LogLevelError::Detached)?.set(parsed);
         self.inner.text.store(Arc::new(filter.trim().to_owned()));
         Ok(())
     }
@@ -104,17 +101,17 @@ impl fmt::Debug for LogLevel {
 }
 
 /// Reads a filter, and says which part of it is wrong.
-pub(super) fn parse(text: &str) -> Result<EnvFilter, LogLevelError> {
+pub(super) fn parse(text: &str) -> Result<Rules, LogLevelError> {
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         [] => return Err(LogLevelError::Empty),
-        // To `EnvFilter` a lone word is a crate of that name, and everything else falls silent:
+        // As a rule a lone word is a crate of that name, and everything else falls silent:
         // never what a mistyped level is meant to do.
         [word] if is_unknown_word(word) => return Err(unknown(word)),
         _ => {}
     }
-    let directives: Vec<Directive> = parts.into_iter().map(parse_part).collect::<Result<_, _>>()?;
-    Ok(directives.into_iter().fold(EnvFilter::default(), EnvFilter::add_directive))
+    let directives = parts.iter().map(|part| parse_part(part)).collect::<Result<_, _>>()?;
+    Ok(Rules::of(&parts, directives))
 }
 
 fn parse_part(part: &str) -> Result<Directive, LogLevelError> {

@@ -4,8 +4,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use framework_core::RequestContext;
 use serde_json::{Value, json};
-use tracing::{debug, dispatcher::with_default, error, info, info_span};
+use tracing::{Subscriber, debug, dispatcher::with_default, error, info, info_span};
 
 use super::{lines::Lines, *};
 
@@ -205,4 +206,125 @@ fn an_added_layer_sees_what_passes_the_filter() {
         debug!("not counted");
     });
     assert_eq!(*count.lock().unwrap(), 1);
+}
+
+fn request() -> RequestContext {
+    RequestContext::new("GET", Some("/products/{id}".into()), "r-1".into())
+}
+
+#[test]
+fn an_event_within_a_request_has_its_values_and_one_outside_has_not() {
+    let (telemetry, lines) = json_at("info");
+    with_default(&telemetry.dispatch(), || {
+        let (mut outer, mut inner) = (request(), request());
+        outer.in_scope(|| {
+            info!("within");
+            inner.in_scope(|| info!("deeper"));
+            info!("within again");
+        });
+        info!("outside");
+    });
+    let ids: Vec<_> = lines.json().iter().map(|line| line["request_id"].clone()).collect();
+    assert_eq!(ids, [json!("r-1"), json!("r-1"), json!("r-1"), Value::Null]);
+    let line = &lines.json()[0];
+    assert_eq!(line["span"], "request");
+    assert_eq!((&line["method"], &line["route"]), (&json!("GET"), &json!("/products/{id}")));
+}
+
+#[test]
+fn a_request_leaves_its_thread_also_when_its_handler_panics() {
+    let (telemetry, lines) = json_at("info");
+    with_default(&telemetry.dispatch(), || {
+        let mut request = request();
+        let panics = std::panic::AssertUnwindSafe(|| request.in_scope(|| panic!("a handler's")));
+        std::panic::catch_unwind(panics).unwrap_err();
+        info!("outside");
+        request.in_scope(|| info!("polled again"));
+    });
+    let ids: Vec<_> = lines.json().iter().map(|line| line["request_id"].clone()).collect();
+    assert_eq!(ids, [Value::Null, json!("r-1")]);
+}
+
+#[test]
+fn a_span_that_begins_in_a_request_has_its_values_wherever_it_is_entered() {
+    let (telemetry, lines) = json_at("info");
+    let dispatch = telemetry.dispatch();
+    let span =
+        with_default(&dispatch, || request().in_scope(|| info_span!("query", table = "products")));
+    std::thread::spawn(move || with_default(&dispatch, || span.in_scope(|| info!("elsewhere"))))
+        .join()
+        .unwrap();
+    let line = &lines.json()[0];
+    assert_eq!((&line["span"], &line["request_id"]), (&json!("request:query"), &json!("r-1")));
+    assert_eq!(line["table"], "products");
+}
+
+/// For the whole process, as in a real one: a span that is asked for is made through it.
+#[test]
+fn who_asks_for_the_span_of_a_request_gets_one_that_can_be_taken_elsewhere() {
+    let (telemetry, lines) = json_at("info");
+    telemetry.install().unwrap();
+    let mut request = request();
+    let span = request.in_scope(|| {
+        assert_eq!(tracing::Span::current().id(), tracing::Span::current().id(), "one for all");
+        tracing::Span::current()
+    });
+    assert!(tracing::Span::current().is_none());
+    std::thread::spawn(move || span.in_scope(|| info!("elsewhere"))).join().unwrap();
+    drop(request);
+    let line = &lines.json()[0];
+    assert_eq!((&line["span"], &line["request_id"]), (&json!("request"), &json!("r-1")));
+}
+
+#[test]
+fn the_span_of_a_request_is_made_at_once_only_for_those_who_look_at_spans() {
+    struct Other;
+    impl<S: Subscriber> Layer<S> for Other {}
+    let made = |telemetry: Telemetry| {
+        with_default(&telemetry.dispatch(), || {
+            !info_span!(target: framework_core::REQUEST_TARGET, "request").is_disabled()
+        })
+    };
+    assert!(!made(json_at("info").0));
+    assert!(made(json_at("info").0.layer(Other.boxed())));
+    assert!(made(json_at("info,shop[request]=debug").0));
+    assert!(!made(json_at("warn").0.layer(Other.boxed())), "it is of level info");
+}
+
+#[test]
+fn a_filter_of_spans_follows_them() {
+    let (telemetry, lines) = json_at("warn");
+    let level = telemetry.level();
+    with_default(&telemetry.dispatch(), || {
+        let checkout = |when| info_span!("checkout").in_scope(|| debug!("{when}"));
+        checkout("not yet");
+        level.set("warn,[checkout]=debug").unwrap();
+        debug!("outside");
+        checkout("now");
+        level.set("warn").unwrap();
+        checkout("no longer");
+        level.set("warn,[checkout]=debug").unwrap();
+        checkout("again");
+    });
+    assert_eq!(lines.messages(), ["now", "again"]);
+}
+
+#[test]
+fn a_pretty_line_names_spans_with_their_values_and_commands_no_terminal() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let settings = settings(LogFormat::Pretty, "info");
+    let telemetry = Telemetry::to_writer(&settings, move || writer.clone()).unwrap();
+    with_default(&telemetry.dispatch(), || {
+        request().in_scope(|| info!(path = %"a\u{1b}[2Jb", name = "x\u{7}", n = 1, "not found"));
+    });
+    let text = String::from_utf8(lines.guard().clone()).unwrap();
+    let (time, rest) = text.split_at(27);
+    assert!(time.ends_with('Z'), "{time}");
+    assert_eq!(
+        rest,
+        "  INFO request{method=\"GET\" route=\"/products/{id}\" request_id=\"r-1\"}: \
+         framework_observability::telemetry::tests: not found \
+         path=a\\u{1b}[2Jb name=\"x\\u{7}\" n=1\n"
+    );
 }

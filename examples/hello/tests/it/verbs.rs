@@ -20,6 +20,15 @@ error[E0402]: 1 problem in the configuration
 
     http.adr   unknown key   config/app.toml:2:1   did you mean `http.addr`?
 
+  x http.adr: unknown key
+   ,-[config/app.toml:2:1]
+ 1 | [http]
+ 2 | adr = ***
+   : ^|^
+   :  `-- here
+   `----
+  help: did you mean `http.addr`?
+
 1 problem
 for more about one of them: hello explain E0402
 ";

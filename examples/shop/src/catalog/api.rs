@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use framework::{axum::http::StatusCode, prelude::*};
+use framework::{
+    http::openapi::{ApiRouter, get},
+    prelude::*,
+};
 
 use super::{
-    CatalogSettings, Categories, Category, NewCategory, NewProduct, Page, PageRequest, Product,
-    Products,
+    CatalogSettings, Categories, Category, NewCategory, NewProduct, NotAdded, Page, PageRequest,
+    Product, Products,
 };
+use crate::infra::StoreError;
 
 /// What the handlers work with.
 #[derive(Clone, Inject)]
@@ -17,45 +21,46 @@ pub(super) struct CatalogState {
     settings: Config<CatalogSettings>,
 }
 
-type Created<T> = Result<(StatusCode, Json<T>), Problem>;
-
-pub(super) fn routes() -> Router<CatalogState> {
-    Router::new()
+pub(super) fn routes() -> ApiRouter<CatalogState> {
+    ApiRouter::new()
         .route("/categories", get(list_categories).post(add_category))
         .route("/products", get(list_products).post(add_product))
-        .route("/products/{id}", get(show_product))
+        .route(
+            "/products/{id}",
+            get(show_product).problem(StatusCode::NOT_FOUND, "there is no such product"),
+        )
 }
 
 async fn add_category(
     State(state): State<CatalogState>,
-    Json(new): Json<NewCategory>,
-) -> Created<Category> {
-    new.check()?;
-    Ok((StatusCode::CREATED, Json(state.categories.add(new).await?)))
+    Valid(Json(new)): Valid<Json<NewCategory>>,
+) -> Result<Created<Category>, StoreError> {
+    state.categories.add(new).await.map(Created::new)
 }
 
 async fn list_categories(
     State(state): State<CatalogState>,
-    Query(page): Query<PageRequest>,
-) -> Result<Json<Page<Category>>, Problem> {
-    let limit = page.limit_or(state.settings.get().page_size)?;
-    Ok(Json(state.categories.page(page.after, limit).await?))
+    Valid(Query(page)): Valid<Query<PageRequest>>,
+) -> Result<Json<Page<Category>>, StoreError> {
+    let limit = page.limit.unwrap_or(state.settings.get().page_size);
+    state.categories.page(page.after, limit).await.map(Json)
 }
 
 async fn add_product(
     State(state): State<CatalogState>,
-    Json(new): Json<NewProduct>,
-) -> Created<Product> {
-    new.check()?;
-    Ok((StatusCode::CREATED, Json(state.products.add(new).await?)))
+    Valid(Json(new)): Valid<Json<NewProduct>>,
+) -> Result<Created<Product>, NotAdded> {
+    let product = state.products.add(new).await?;
+    let location = format!("/products/{}", product.id);
+    Ok(Created::new(product).at(location))
 }
 
 async fn list_products(
     State(state): State<CatalogState>,
-    Query(page): Query<PageRequest>,
-) -> Result<Json<Page<Product>>, Problem> {
-    let limit = page.limit_or(state.settings.get().page_size)?;
-    Ok(Json(state.products.page(page.after, limit).await?))
+    Valid(Query(page)): Valid<Query<PageRequest>>,
+) -> Result<Json<Page<Product>>, StoreError> {
+    let limit = page.limit.unwrap_or(state.settings.get().page_size);
+    state.products.page(page.after, limit).await.map(Json)
 }
 
 async fn show_product(

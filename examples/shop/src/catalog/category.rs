@@ -1,18 +1,15 @@
 use std::sync::Arc;
 
-use framework::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::page::Page;
-use crate::{
-    infra::{Database, StoreError},
-    invalid::Invalid,
-};
+use super::{NOT_BLANK, page::Page};
+use crate::infra::{Database, StoreError};
 
 const MAX_NAME: usize = 200;
 
 /// What products are sorted into.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Category {
     /// Its id.
     pub id: i64,
@@ -21,9 +18,11 @@ pub struct Category {
 }
 
 /// A category that somebody wants to add.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewCategory {
     /// What it is called, 1 to 200 characters. Two may be called the same.
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = NOT_BLANK), example = &"Books")]
     pub name: String,
 }
 
@@ -31,19 +30,6 @@ pub struct NewCategory {
 #[derive(Debug)]
 pub struct Categories {
     database: Arc<Database>,
-}
-
-impl NewCategory {
-    /// Tells everything that is wrong with it.
-    ///
-    /// # Errors
-    ///
-    /// Returns a problem if there is anything.
-    pub fn check(&self) -> Result<(), Problem> {
-        let mut invalid = Invalid::default();
-        invalid.unless_text(&self.name, MAX_NAME, "/name");
-        invalid.into_result()
-    }
 }
 
 impl Categories {

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::infra::{StoreError, WriteTx};
@@ -7,16 +8,19 @@ use crate::infra::{StoreError, WriteTx};
 pub struct Inventory;
 
 /// So many of one product.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The product's SKU.
+    #[schemars(length(min = 1), example = &"B-1")]
     pub sku: String,
     /// How many, at least 1.
+    #[schemars(range(min = 1), example = 1)]
     pub quantity: i64,
 }
 
 /// So many of one product, at the price of the moment.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 pub struct Priced {
     /// The product's SKU.
     pub sku: String,

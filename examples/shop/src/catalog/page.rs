@@ -1,11 +1,12 @@
-use framework::{http::FieldError, prelude::*};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most entries that fit on a page.
 pub(super) const MAX_PAGE_SIZE: u32 = 1000;
 
 /// One page of a list that is too long to be told at once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The entries, oldest first.
     pub items: Vec<T>,
@@ -14,10 +15,11 @@ pub struct Page<T> {
 }
 
 /// Which page somebody asks for: `?limit=50&after=120`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PageRequest {
     /// How many entries, 1 to 1000.
+    #[schemars(range(min = 1, max = MAX_PAGE_SIZE))]
     pub limit: Option<u32>,
     /// The id after which the page begins.
     pub after: i64,
@@ -31,24 +33,6 @@ impl<T> Page<T> {
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(id);
         Self { items, next }
-    }
-}
-
-impl PageRequest {
-    /// How many entries the page is to have.
-    ///
-    /// # Errors
-    ///
-    /// Returns the problem that the client is told of if it asks for none, or for too many.
-    pub fn limit_or(&self, default: u32) -> Result<u32, Problem> {
-        let limit = self.limit.unwrap_or(default);
-        if (1..=MAX_PAGE_SIZE).contains(&limit) {
-            return Ok(limit);
-        }
-        let detail = format!("must be from 1 to {MAX_PAGE_SIZE}");
-        Err(Problem::bad_request()
-            .detail("there is no such page")
-            .error(&FieldError::parameter("limit", detail)))
     }
 }
 

@@ -1,20 +1,25 @@
 use std::sync::Arc;
 
-use framework::{http::FieldError, prelude::*};
+use framework::{
+    axum::response::{IntoResponse, Response},
+    http::{
+        FieldError,
+        openapi::{ApiOperation, ApiOutput},
+    },
+    prelude::*,
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, Row as _, sqlite::SqliteRow};
 
-use super::page::Page;
-use crate::{
-    infra::{Database, StoreError},
-    invalid::Invalid,
-};
+use super::{NOT_BLANK, page::Page};
+use crate::infra::{Database, StoreError};
 
 const MAX_SKU: usize = 64;
 const MAX_NAME: usize = 200;
 
 /// Something that is for sale.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Product {
     /// Its id.
     pub id: i64,
@@ -31,17 +36,23 @@ pub struct Product {
 }
 
 /// A product that somebody wants to add.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewProduct {
     /// The name by which it is ordered, 1 to 64 characters.
+    #[schemars(length(min = 1, max = MAX_SKU), regex(pattern = NOT_BLANK), example = &"B-1")]
     pub sku: String,
     /// What it is called, 1 to 200 characters.
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = NOT_BLANK), example = &"A book")]
     pub name: String,
     /// What one costs in cents, at least 0.
+    #[schemars(range(min = 0), example = 1299)]
     pub price_cents: i64,
     /// The id of its category.
+    #[schemars(example = 1)]
     pub category: i64,
     /// How many there are, at least 0.
+    #[schemars(range(min = 0), example = 3)]
     pub stock: i64,
 }
 
@@ -70,22 +81,6 @@ pub enum NotAdded {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl NewProduct {
-    /// Tells everything that is wrong with it.
-    ///
-    /// # Errors
-    ///
-    /// Returns a problem if there is anything.
-    pub fn check(&self) -> Result<(), Problem> {
-        let mut invalid = Invalid::default();
-        invalid.unless_text(&self.sku, MAX_SKU, "/sku");
-        invalid.unless_text(&self.name, MAX_NAME, "/name");
-        invalid.unless(self.price_cents >= 0, "/price_cents", "must not be negative");
-        invalid.unless(self.stock >= 0, "/stock", "must not be negative");
-        invalid.into_result()
-    }
 }
 
 impl Products {
@@ -189,5 +184,19 @@ impl From<NotAdded> for Problem {
                 .error(&FieldError::at("/category", "is no category's id")),
             NotAdded::Store(error) => error.into(),
         }
+    }
+}
+
+impl IntoResponse for NotAdded {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+impl ApiOutput for NotAdded {
+    fn describe(operation: &mut ApiOperation<'_>) {
+        operation.problem(StatusCode::CONFLICT, "another product has the SKU");
+        operation.problem(StatusCode::UNPROCESSABLE_ENTITY, "there is no such category");
+        StoreError::describe(operation);
     }
 }

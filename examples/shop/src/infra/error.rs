@@ -1,7 +1,11 @@
 use std::{io, path::PathBuf};
 
 use framework::{
-    axum::http::{HeaderValue, header},
+    axum::{
+        http::{HeaderValue, header},
+        response::{IntoResponse, Response},
+    },
+    http::openapi::{ApiOperation, ApiOutput},
     prelude::*,
 };
 
@@ -84,6 +88,18 @@ impl From<StoreError> for Problem {
                 .cause(error),
             StoreError::Failed { .. } => Self::internal(error),
         }
+    }
+}
+
+impl IntoResponse for StoreError {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+impl ApiOutput for StoreError {
+    fn describe(operation: &mut ApiOperation<'_>) {
+        operation.problem(StatusCode::SERVICE_UNAVAILABLE, "there is too much to do at once");
     }
 }
 

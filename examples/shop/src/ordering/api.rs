@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use framework::{
-    axum::http::{HeaderMap, HeaderName, StatusCode, header},
+    axum::{
+        extract::FromRequestParts,
+        http::{HeaderMap, HeaderName, request::Parts},
+    },
+    http::openapi::{ApiInput, ApiOperation, ApiRouter, get, post},
     prelude::*,
 };
 
@@ -18,34 +22,59 @@ pub(super) struct OrderingState {
     settings: Config<OrderingSettings>,
 }
 
-type Placed = (StatusCode, [(HeaderName, String); 1], Json<Order>);
+/// The key that came with a request, if one did.
+struct Key(Option<IdempotencyKey>);
 
-pub(super) fn routes() -> Router<OrderingState> {
-    Router::new().route("/orders", post(place)).route("/orders/{id}", get(show))
+pub(super) fn routes() -> ApiRouter<OrderingState> {
+    let place = post(place_order)
+        .description(
+            "An order is placed as a whole or not at all. With an `Idempotency-Key`, the same \
+             order can be sent again: it is placed once, and has the first answer each time.",
+        )
+        .problem(StatusCode::BAD_REQUEST, "the key is none")
+        .problem(StatusCode::CONFLICT, "there is not enough of something")
+        .problem(StatusCode::UNPROCESSABLE_ENTITY, "there is no such product")
+        .problem(StatusCode::UNPROCESSABLE_ENTITY, "the key came with another order before");
+    let show = get(show_order).problem(StatusCode::NOT_FOUND, "there is no such order");
+    ApiRouter::new().route("/orders", place).route("/orders/{id}", show)
 }
 
-async fn place(
+async fn place_order(
     State(state): State<OrderingState>,
-    headers: HeaderMap,
-    Json(new): Json<NewOrder>,
-) -> Result<Placed, Problem> {
-    let key = idempotency_key(&headers)?;
+    Key(key): Key,
+    Valid(Json(new)): Valid<Json<NewOrder>>,
+) -> Result<Created<Order>, Problem> {
     new.check(&state.settings.get())?;
     match state.orders.place(&new, key.as_ref()).await? {
         Answer::Placed(order) => {
-            let location = [(header::LOCATION, format!("/orders/{}", order.id))];
-            Ok((StatusCode::CREATED, location, Json(order)))
+            let location = format!("/orders/{}", order.id);
+            Ok(Created::new(order).at(location))
         }
         Answer::Refused(refusal) => Err(refusal.into()),
     }
 }
 
-async fn show(
+async fn show_order(
     State(state): State<OrderingState>,
     Path(id): Path<i64>,
 ) -> Result<Json<Order>, Problem> {
     let missing = || Problem::not_found().detail(format!("there is no order {id}"));
     state.orders.find(id).await?.map(Json).ok_or_else(missing)
+}
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(idempotency_key(&parts.headers)?))
+    }
+}
+
+impl ApiInput for Key {
+    fn describe(operation: &mut ApiOperation<'_>) {
+        let what = "what the client calls this order, however often it sends it";
+        operation.header::<IdempotencyKey>(IDEMPOTENCY_KEY.as_str(), false, what);
+    }
 }
 
 /// The key that the client gave; two at once mean nothing.

@@ -7,14 +7,18 @@ use std::{
 
 use framework::prelude::*;
 
+use schemars::JsonSchema;
+
 use super::{Answer, NewOrder};
 use crate::infra::{StoreError, WriteTx};
 
 const MAX_LENGTH: usize = 255;
 
 /// What a client calls one request, however often it sends it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct IdempotencyKey(String);
+#[derive(Clone, Debug, PartialEq, Eq, Hash, JsonSchema)]
+pub struct IdempotencyKey(
+    #[schemars(length(min = 1, max = MAX_LENGTH), regex(pattern = "^[!-~]+$"))] String,
+);
 
 /// A key that cannot be used: it has 1 to 255 characters, each of them visible ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

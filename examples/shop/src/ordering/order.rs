@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use framework::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::OrderingSettings;
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// An order as it was placed; it never changes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 pub struct Order {
     /// Its id.
     pub id: i64,
@@ -21,9 +22,11 @@ pub struct Order {
 }
 
 /// An order that somebody wants to place.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewOrder {
     /// What is wanted, each product once.
+    #[schemars(length(min = 1))]
     pub items: Vec<Wanted>,
 }
 
@@ -51,7 +54,8 @@ pub enum Refusal {
 }
 
 impl NewOrder {
-    /// Tells everything that is wrong with it, whatever there is in stock.
+    /// Tells everything that is wrong with it, whatever there is in stock: what the settings allow,
+    /// and what two lines have to do with each other, no schema knows.
     ///
     /// # Errors
     ///
@@ -73,7 +77,6 @@ impl NewOrder {
         for (n, Wanted { sku, quantity }) in self.items.iter().enumerate() {
             let valid = (1..=settings.max_quantity).contains(quantity);
             invalid.unless(valid, format!("/items/{n}/quantity"), &allowed);
-            invalid.unless(!sku.is_empty(), format!("/items/{n}/sku"), "must not be empty");
             let first = skus.insert(sku.as_str());
             invalid.unless(first, format!("/items/{n}/sku"), "is in the order already");
         }

@@ -3,6 +3,7 @@
 mod client;
 mod crash;
 mod idempotency;
+mod openapi;
 mod oversell;
 mod plan;
 mod process;

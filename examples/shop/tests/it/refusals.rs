@@ -59,15 +59,15 @@ async fn products_and_categories_are_checked() {
         ]
         .join("\n"),
         @"
-    the request has values that cannot be used [/name must not be empty]
-    the request has values that cannot be used [/sku must have at most 64 characters] [/name must not be empty] [/price_cents must not be negative] [/stock must not be negative]
+    the body is JSON, and not what this operation takes [/name must not be blank]
+    the body is JSON, and not what this operation takes [/name must not be empty] [/price_cents must not be negative] [/sku must have at most 64 characters] [/stock must not be negative]
     there is no category 7 [/category is no category's id]
-    the body is JSON, and not what this operation takes [/price_cents invalid type: floating point `2.5`, expected i64]
+    the body is JSON, and not what this operation takes [/price_cents must be a whole number]
     there is a product `A-1` already [/sku is taken]
     there is no product 2
-    there is no such page [limit must be from 1 to 1000]
-    there is no such page [limit must be from 1 to 1000]
-    the query is not what this operation takes [after invalid digit found in string]
+    the query is not what this operation takes [limit must be from 1 to 1000]
+    the query is not what this operation takes [limit must be from 1 to 1000]
+    the query is not what this operation takes [after must be a whole number]
     "
     );
 }
@@ -107,17 +107,17 @@ async fn orders_are_checked() {
         ]
         .join("\n"),
         @r#"
-    the request has values that cannot be used [/items must not be empty]
-    the request has values that cannot be used [/items/0/quantity must be from 1 to 1000]
-    the request has values that cannot be used [/items/0/quantity must be from 1 to 1000]
+    the body is JSON, and not what this operation takes [/items must not be empty]
+    the body is JSON, and not what this operation takes [/items/0/quantity must be at least 1]
+    the body is JSON, and not what this operation takes [/items/0/quantity must be at least 1]
     the request has values that cannot be used [/items/0/quantity must be from 1 to 1000]
     there is not enough of `A-1`
     the request has values that cannot be used [/items/1/sku is in the order already]
     there is no product `NO-1`
     the order costs more than can be counted
-    the body is JSON, and not what this operation takes [/items/0/quantity invalid type: string "1", expected i64]
+    the body is JSON, and not what this operation takes [/items/0/quantity must be a whole number]
     the body is not JSON [ EOF while parsing a list]
-    the body is JSON, and not what this operation takes [ invalid length 0, expected struct NewOrder with 1 element]
+    the body is JSON, and not what this operation takes [ must be an object]
     an idempotency key has 1 to 255 characters, each of them visible ASCII
     an idempotency key has 1 to 255 characters, each of them visible ASCII
     the body must be JSON, with `content-type: application/json`

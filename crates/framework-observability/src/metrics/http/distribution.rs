@@ -1,0 +1,131 @@
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+use prometheus::proto;
+
+/// How many threads can count at once without disturbing each other.
+const SHARDS: usize = 8;
+
+/// A histogram that threads count into side by side. One that all share is passed from processor
+/// to processor with each request, which costs more than the counting.
+pub(super) struct Distribution {
+    bounds: &'static [u64],
+    shards: Box<[Shard]>,
+}
+
+/// A number that threads change side by side.
+#[derive(Default)]
+pub(super) struct Level([Padded<AtomicI64>; SHARDS]);
+
+/// In a cache line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Padded<T>(T);
+
+#[repr(align(128))]
+struct Shard {
+    // One for each bound, and one for what is above the last.
+    buckets: Box<[AtomicU64]>,
+    sum: AtomicU64,
+}
+
+// ===== impl Distribution =====
+
+impl Distribution {
+    /// With these upper bounds, in ascending order.
+    pub(super) fn new(bounds: &'static [u64]) -> Self {
+        let shard = || Shard {
+            buckets: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
+            sum: AtomicU64::new(0),
+        };
+        Self { bounds, shards: (0..SHARDS).map(|_| shard()).collect() }
+    }
+
+    pub(super) fn observe(&self, value: u64) {
+        let Shard { buckets, sum } = &self.shards[shard()];
+        buckets[self.bounds.partition_point(|&bound| bound < value)].fetch_add(1, Relaxed);
+        sum.fetch_add(value, Relaxed);
+    }
+
+    /// What has been counted, `per` of the values being one of those to show.
+    pub(super) fn collect(&self, per: f64) -> proto::Histogram {
+        let mut shown = proto::Histogram::default();
+        let total = |at: usize| -> u64 {
+            self.shards.iter().map(|shard| shard.buckets[at].load(Relaxed)).sum()
+        };
+        let mut count = 0;
+        let bucket = |(at, &bound): (usize, &u64)| {
+            count += total(at);
+            let mut bucket = proto::Bucket::default();
+            bucket.set_upper_bound(bound as f64 / per);
+            bucket.set_cumulative_count(count);
+            bucket
+        };
+        shown.set_bucket(self.bounds.iter().enumerate().map(bucket).collect());
+        shown.set_sample_count(count + total(self.bounds.len()));
+        let sum: u64 = self.shards.iter().map(|shard| shard.sum.load(Relaxed)).sum();
+        shown.set_sample_sum(sum as f64 / per);
+        shown
+    }
+}
+
+// ===== impl Level =====
+
+impl Level {
+    pub(super) fn add(&self, change: i64) {
+        self.0[shard()].0.fetch_add(change, Relaxed);
+    }
+
+    pub(super) fn get(&self) -> i64 {
+        self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
+    }
+}
+
+/// Where this thread counts.
+fn shard() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    let at = SHARD.get();
+    if at < SHARDS {
+        return at;
+    }
+    let at = THREADS.fetch_add(1, Relaxed) % SHARDS;
+    SHARD.set(at);
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_count_side_by_side_is_shown_together() {
+        let (distribution, level) = (Distribution::new(&[10, 100]), Level::default());
+        std::thread::scope(|scope| {
+            for _ in 0..2 * SHARDS {
+                scope.spawn(|| {
+                    for value in [10, 11, 100, 101] {
+                        distribution.observe(value);
+                        level.add(2);
+                        level.add(-1);
+                    }
+                });
+            }
+        });
+        let shown = distribution.collect(2.0);
+        let threads = 2 * SHARDS as u64;
+        let buckets: Vec<_> = shown
+            .get_bucket()
+            .iter()
+            .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+            .collect();
+        assert_eq!(buckets, [(5.0, threads), (50.0, 3 * threads)]);
+        assert_eq!(shown.get_sample_count(), 4 * threads);
+        assert_eq!(shown.get_sample_sum(), threads as f64 * 111.0);
+        assert_eq!(level.get(), 4 * threads as i64);
+    }
+}

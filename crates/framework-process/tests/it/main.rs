@@ -1,0 +1,5 @@
+//! The crate as its users see it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod control;
