@@ -114,6 +114,7 @@ impl CurrentRequest {
 
     /// Something that is kept with the request until its end: made when it is first asked for, and
     /// made anew where something of another type was kept.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot: the type was checked or made")]
     pub fn attached<T: Any + Send + Sync>(&mut self, make: impl FnOnce(&Self) -> T) -> &T {
         let kept = self.attached.take().filter(|kept| kept.is::<T>());
         let kept = kept.unwrap_or_else(|| Box::new(make(self)));
@@ -180,6 +181,17 @@ impl fmt::Debug for ShortText {
     }
 }
 
+/// Puts a request back on its thread.
+struct PutBackTaken<'c>(&'c mut Option<CurrentRequest>);
+
+impl Drop for PutBackTaken<'_> {
+    fn drop(&mut self) {
+        let taken = self.0.take();
+        // A thread that ends logs no more.
+        let _ = CURRENT.try_with(|current| current.set(taken));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,15 +202,5 @@ mod tests {
             let text = "é".repeat(length / 2) + &"x".repeat(length % 2);
             assert_eq!(ShortText::from(text.as_str()).as_str(), text);
         }
-    }
-}
-
-struct PutBackTaken<'c>(&'c mut Option<CurrentRequest>);
-
-impl Drop for PutBackTaken<'_> {
-    fn drop(&mut self) {
-        let taken = self.0.take();
-        // A thread that ends logs no more.
-        let _ = CURRENT.try_with(|current| current.set(taken));
     }
 }
