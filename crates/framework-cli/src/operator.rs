@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use framework_config::{ConfigHandle, ReloadOutcome, ReloadTrigger};
+use framework_config::{ConfigHandle, ReloadOutcome, ReloadRecord, ReloadTrigger};
 use framework_core::{EventKind, Lifecycle, Phase, ShutdownReason};
 use framework_observability::{AppIdentity, HealthBoard, LogLevel, Metrics, TelemetryGuard};
 use framework_process::{ControlHandler, DumpFiles, Notifier, Progress, Refused, Request, State};
@@ -52,8 +52,26 @@ impl Operator {
         }
     }
 
-    pub(crate) fn attach(&self, running: Running) {
+    pub(crate) fn attach(self: &Arc<Self>, running: Running) {
+        let this = Arc::downgrade(self);
+        running.config.observe(move |record| {
+            if let Some(this) = this.upgrade() {
+                this.reloaded(record);
+            }
+        });
         *lock(&self.running) = Some(Arc::new(running));
+    }
+
+    /// The service manager waits for the end of a reload, however it ends.
+    fn reloaded(&self, record: &ReloadRecord) {
+        let ready = self.running().is_some_and(|it| it.lifecycle.phase() == Phase::Ready);
+        if ready {
+            let status = match record.error() {
+                Some(error) => format!("the configuration stays as it is: {error}"),
+                None => format!("the configuration was reloaded: {}", record.outcome.label()),
+            };
+            self.tell(&[State::Ready, State::Status(&status)]);
+        }
     }
 
     /// The application has ended, and with it the wait of those who asked for that.

@@ -25,6 +25,8 @@ pub struct RunFiles {
     pid_file: PathBuf,
     socket: PathBuf,
     directory: PathBuf,
+    // Made for this application, and not by an operator or the service manager.
+    own: bool,
 }
 
 impl RunFiles {
@@ -37,7 +39,10 @@ impl RunFiles {
     pub fn of(app: &str, pid_file: Option<&Path>) -> io::Result<Self> {
         let files = match pid_file {
             Some(path) => Self::beside(path),
-            None => Self::inside(&default_directory(app)?, app),
+            None => match env::var_os("RUNTIME_DIRECTORY").filter(|it| !it.is_empty()) {
+                Some(given) => Self::inside(&first_of(&given), app, false),
+                None => Self::inside(&own_directory(app)?, app, true),
+            },
         };
         let length = files.socket.as_os_str().len();
         if length > LONGEST_SOCKET {
@@ -49,14 +54,15 @@ impl RunFiles {
     }
 
     fn beside(pid_file: &Path) -> Self {
-        let directory = pid_file.parent().unwrap_or(Path::new("")).to_owned();
+        let directory = pid_file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new(".")).to_owned();
         let socket = pid_file.with_extension("sock");
-        Self { pid_file: pid_file.to_owned(), socket, directory }
+        Self { pid_file: pid_file.to_owned(), socket, directory, own: false }
     }
 
-    fn inside(directory: &Path, app: &str) -> Self {
+    fn inside(directory: &Path, app: &str, own: bool) -> Self {
         let file = |extension| directory.join(app).with_added_extension(extension);
-        Self { pid_file: file("pid"), socket: file("sock"), directory: directory.to_owned() }
+        Self { pid_file: file("pid"), socket: file("sock"), directory: directory.to_owned(), own }
     }
 
     /// The file that the one instance holds.
@@ -71,6 +77,14 @@ impl RunFiles {
         &self.socket
     }
 
+    /// Removes the directory, if it was made for this application alone and nothing is in it.
+    pub fn tidy_up(&self) {
+        if self.own {
+            // There is a PID file, a dump or a log in it, or another process has tidied up.
+            let _ = fs::remove_dir(&self.directory);
+        }
+    }
+
     /// Where dumps and the log of a daemon go.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -78,12 +92,13 @@ impl RunFiles {
     }
 }
 
-fn default_directory(app: &str) -> io::Result<PathBuf> {
-    if let Some(given) = env::var_os("RUNTIME_DIRECTORY").filter(|it| !it.is_empty()) {
-        // Several are separated by colons; the first is the main one.
-        let first = given.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
-        return Ok(PathBuf::from(std::ffi::OsStr::from_bytes(first)));
-    }
+/// Of several directories, which colons separate, the first is the main one.
+fn first_of(directories: &std::ffi::OsStr) -> PathBuf {
+    let first = directories.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
+    PathBuf::from(std::ffi::OsStr::from_bytes(first))
+}
+
+fn own_directory(app: &str) -> io::Result<PathBuf> {
     let own = match env::var_os("XDG_RUNTIME_DIR").filter(|it| Path::new(it).is_absolute()) {
         Some(runtime) => PathBuf::from(runtime).join("framework"),
         None => env::temp_dir().join(format!("framework-{}", geteuid().as_raw())),
@@ -123,6 +138,8 @@ mod tests {
         assert_eq!(files.pid_file(), Path::new("/run/shop/main.pid"));
         assert_eq!(files.socket(), Path::new("/run/shop/main.sock"));
         assert_eq!(files.directory(), Path::new("/run/shop"));
+        let files = RunFiles::of("shop", Some(Path::new("app.pid"))).unwrap();
+        assert_eq!((files.directory(), files.socket()), (Path::new("."), Path::new("app.sock")));
     }
 
     #[test]

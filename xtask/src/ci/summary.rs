@@ -49,7 +49,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{:<12}{:<14}{:>12}", "step", "result", "time")?;
+        writeln!(f, "\n{:<14}{:<14}{:>12}", "step", "result", "time")?;
         for line in &self.lines {
             let (style, word, time) = match line.verdict {
                 Verdict::Ok(elapsed) => (GOOD, "ok", elapsed.to_string()),
@@ -57,7 +57,7 @@ impl fmt::Display for Summary {
                 Verdict::NotReached => (FAINT, "not reached", String::new()),
                 Verdict::LeftOut => (FAINT, "left out", String::new()),
             };
-            writeln!(f, "{:<12}{style}{word:<14}{style:#}{time:>12}", line.name)?;
+            writeln!(f, "{:<14}{style}{word:<14}{style:#}{time:>12}", line.name)?;
         }
         writeln!(f, "\ntests run: {}", self.counts)
     }
@@ -98,10 +98,10 @@ mod tests {
         let text = anstream::adapter::strip_str(&summary.to_string()).to_string();
         assert_eq!(
             text,
-            "\nstep        result                time\n\
-             fmt         ok                   1.0 s\n\
-             tests       FAILED               1.0 s\n\
-             docs        not reached               \n\
+            "\nstep          result                time\n\
+             fmt           ok                   1.0 s\n\
+             tests         FAILED               1.0 s\n\
+             docs          not reached               \n\
              \ntests run: 7 (5 tests, 2 doc tests, 0 in the scaffold): \
              6 passed, 1 failed, 1 skipped\n"
         );

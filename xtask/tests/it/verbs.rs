@@ -40,7 +40,7 @@ fn a_partial_run_says_what_it_left_out() {
     let output = xtask(&["ci", "--only", "tidy", "--embedded"]);
     let text = stdout(&output);
     assert!(text.contains("--embedded leaves out: schemathesis"), "{text}");
-    assert!(text.contains("clippy      left out"), "{text}");
+    assert!(text.contains("clippy        left out"), "{text}");
     assert!(text.contains("tests run: 0 (0 tests, 0 doc tests, 0 in the scaffold)"), "{text}");
 }
 

@@ -1,7 +1,7 @@
 use std::{future, panic::Location, sync::Arc, time::Duration};
 
 use framework_core::{
-    BoxError, Chain, Context, EventKind, Group, GroupId, Outcome, RepeatFn, RunFuture,
+    BoxError, Chain, Context, EventKind, Group, GroupId, Outcome, Phase, RepeatFn, RunFuture,
     ShutdownReason, Stage, Supervision, contain,
 };
 use tokio::{
@@ -184,6 +184,10 @@ impl Supervisor {
             if let Err(source) = result {
                 self.shared.fail(Failure::Stop { module, unit: name.to_owned(), source });
             }
+            return;
+        }
+        // What serves the outside ends with the drain, before its module is told to stop.
+        if result.is_ok() && self.shared.lifecycle.phase() >= Phase::Draining {
             return;
         }
         let Some(node) = entry.node else {

@@ -1,5 +1,5 @@
 use framework_app::Failure;
-use framework_core::{Lifecycle, Stage};
+use framework_core::{Lifecycle, Phase, Stage};
 use tokio::time::Instant;
 
 use super::*;
@@ -198,4 +198,32 @@ async fn a_failed_task_is_reported_and_the_application_goes_on() {
         tokio::task::yield_now().await;
     }
     running.stop(asked()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_ends_with_the_drain_has_not_ended_early() {
+    let log = Log::default();
+    let running = app([
+        noisy("server", &log, |reg| {
+            reg.provide(|_cx| async { Ok(1_u8) });
+            reg.run("serve", |cx| async move {
+                Ok(async move {
+                    cx.lifecycle().reached(Phase::Draining).await;
+                    Ok(())
+                })
+            });
+        }),
+        // Stops before the server, and takes its time.
+        noisy("slow", &log, |reg| {
+            reg.need::<u8>();
+            reg.teardown("flush", |_cx| async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            });
+        }),
+    ]);
+    let running = running.build().unwrap().start().await.unwrap();
+    running.lifecycle().request_shutdown(ShutdownReason::Signal("SIGTERM"));
+    running.run().await.unwrap();
+    assert_eq!(log.lines(), ["+server", "+slow", "-slow", "-server"]);
 }

@@ -105,6 +105,7 @@ struct Served {
     // Let go of in this order: operators are told of the end while the file is still held.
     control: Option<ControlServer>,
     instance: Option<Instance>,
+    files: Option<RunFiles>,
 }
 
 /// What became of a start.
@@ -201,6 +202,7 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal> {
         debug: args.debug,
         control,
         instance,
+        files,
     })))
 }
 
@@ -288,7 +290,7 @@ fn no_log(error: &TelemetryError) -> Refusal {
 impl Served {
     fn run(self: Box<Self>, console: &mut Console<'_>) -> Exit {
         let Self { ready, runtime, signals, operator, watchdog, log, debug, .. } = *self;
-        let Self { control, instance, handed_over, mut reporter, .. } = *self;
+        let Self { control, instance, files, handed_over, mut reporter, .. } = *self;
         let lifecycle = ready.lifecycle().clone();
         signals.attach(&lifecycle);
         let ended = runtime.block_on(async {
@@ -316,6 +318,9 @@ impl Served {
         operator.ended(exit);
         drop(control);
         drop(instance);
+        if let Some(files) = files {
+            files.tidy_up();
+        }
         if let Some(reporter) = reporter {
             reporter.failed(exit.code());
         }

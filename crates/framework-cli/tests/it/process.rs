@@ -122,11 +122,14 @@ impl Process {
         }
     }
 
-    /// Writes a file where the application runs.
+    /// Puts a file where the application runs, as a whole: one that is cut to nothing and then
+    /// written is empty for a moment, which is a configuration like any other.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.place.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        let whole = self.place.path().join("written");
+        fs::write(&whole, text).unwrap();
+        fs::rename(whole, path).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

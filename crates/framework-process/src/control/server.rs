@@ -66,10 +66,15 @@ impl ControlServer {
     /// When another process listens there, or the operating system refuses.
     pub fn bind(path: &Path, handler: Arc<dyn ControlHandler>) -> Result<Self, ControlError> {
         let failed = |source| ControlError::Socket { path: path.to_owned(), source };
-        if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        }
-        let listener = listen(path)?;
+        make_parent(path).map_err(failed)?;
+        let listener = listen(path).or_else(|error| match error {
+            // The process before this one may have removed the directory just now.
+            ControlError::Socket { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                make_parent(path).map_err(failed)?;
+                listen(path)
+            }
+            other => Err(other),
+        })?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
         let stopping = Arc::new(AtomicBool::new(false));
@@ -103,6 +108,13 @@ impl Drop for ControlServer {
             let _ = thread.join();
         }
         self.places.wait_until_free();
+    }
+}
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        Some(directory) => fs::DirBuilder::new().recursive(true).mode(0o700).create(directory),
+        None => Ok(()),
     }
 }
 

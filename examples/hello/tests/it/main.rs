@@ -4,6 +4,7 @@
 
 mod app;
 mod client;
+mod instance;
 mod life;
 mod process;
 mod serve;

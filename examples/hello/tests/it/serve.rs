@@ -148,12 +148,12 @@ fn a_lame_duck_still_serves_says_that_it_is_not_ready_and_is_cut_short_by_a_seco
 }
 
 #[test]
-fn signals_that_mean_nothing_yet_do_not_end_the_process() {
+fn signals_that_are_for_operators_do_not_end_the_process() {
     let place = Place::new();
     let mut running = place.serve(&[]);
-    for (signal, name) in [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
+    for (signal, line) in [(Signal::USR1, "debug dump"), (Signal::USR2, "the log is open again")] {
         running.signal(signal);
-        running.until(name);
+        running.until(line);
     }
     assert_eq!(get(&running.http, "/").body, "hello");
 }
