@@ -5,10 +5,12 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 mod config;
+mod connections;
 mod di;
 mod http;
 mod measure;
 mod memory;
+mod pool;
 mod server;
 mod size;
 mod start;
@@ -22,18 +24,20 @@ use crate::measure::Row;
 /// Measures the framework beside its peers.
 #[derive(Parser)]
 struct Args {
-    /// What to measure: `start`, `di`, `config`, `http`, `memory`, `size`; everything without it.
+    /// What to measure: `start`, `di`, `config`, `http`, `memory`, `connections`, `size`; everything without it.
     name: Option<String>,
 }
 
 type Part = (&'static str, fn() -> Vec<Row>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 8] = [
     ("start", start::run),
     ("di", di::run),
     ("config", config::run),
     ("http", http::run),
     ("memory", memory::run),
+    ("connections", connections::run),
+    ("pool", pool::run),
     ("size", size::run),
 ];
 

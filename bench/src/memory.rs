@@ -37,6 +37,11 @@ fn idle_mib(server: &Server) -> f64 {
         let read = connection.read(&mut answer).expect("the server answers");
         assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "it answers otherwise");
     }
+    resident_mib(server)
+}
+
+/// The resident memory in MiB.
+pub(crate) fn resident_mib(server: &Server) -> f64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid()));
     let status = status.expect("the process is there");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

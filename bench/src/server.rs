@@ -18,7 +18,12 @@ pub(crate) struct Server {
 impl Server {
     /// The bare axum server.
     pub(crate) fn bare() -> io::Result<Self> {
-        let mut process = Command::new(beside("bare")?).stdout(Stdio::piped()).spawn()?;
+        Self::printing("bare")
+    }
+
+    /// A server that prints where it listens.
+    pub(crate) fn printing(name: &str) -> io::Result<Self> {
+        let mut process = server(name)?.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         let output = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         BufReader::new(output).read_line(&mut line)?;
@@ -28,11 +33,17 @@ impl Server {
 
     /// An application built on the framework.
     pub(crate) fn app(name: &str) -> io::Result<Self> {
+        Self::app_with(name, &[])
+    }
+
+    /// As [`app`](Self::app), configured by these variables, whose names lack the application's.
+    pub(crate) fn app_with(name: &str, variables: &[(&str, &str)]) -> io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let prefix = name.to_uppercase();
-        let process = Command::new(beside(name)?)
+        let process = server(name)?
             .env(format!("{prefix}_HTTP__ADDR"), address.to_string())
             .env(format!("{prefix}_ADMIN__ADDR"), "127.0.0.1:0")
+            .envs(variables.iter().map(|(key, value)| (format!("{prefix}_{key}"), *value)))
             .current_dir(env::temp_dir())
             .stderr(Stdio::null())
             .spawn()?;
@@ -62,6 +73,13 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The command that starts a server, with an allocator as users have it.
+fn server(name: &str) -> io::Result<Command> {
+    let mut command = Command::new(beside(name)?);
+    command.env_remove("MALLOC_TRIM_THRESHOLD_").env_remove("MALLOC_MMAP_THRESHOLD_");
+    Ok(command)
 }
 
 /// A binary of the same build.

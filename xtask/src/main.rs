@@ -18,6 +18,7 @@ mod schemathesis;
 mod stopwatch;
 mod test;
 mod tidy;
+mod torture;
 mod visit;
 mod workspace;
 
@@ -46,6 +47,8 @@ enum Verb {
     Test(test::TestArgs),
     /// Runs the benchmarks, built for release.
     Bench(bench::BenchArgs),
+    /// Fires at real processes, and judges what they did with every request.
+    Torture(torture::TortureArgs),
     /// Runs an example, and starts it again whenever a source file changes.
     Dev(dev::DevArgs),
     /// Compares who names whom with the table in ARCHITECTURE.md.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Ci(args) => ci::run(&workspace, &args),
         Verb::Test(args) => test::run(&workspace, &args),
         Verb::Bench(args) => bench::run(&workspace, &args),
+        Verb::Torture(args) => torture::run(&workspace, &args),
         Verb::Dev(args) => dev::run(&workspace, &args),
         Verb::Layers => layers::run(&workspace).map_err(Into::into),
         Verb::Tidy => tidy::run(&workspace).map_err(Into::into),

@@ -57,6 +57,7 @@ mod request;
 mod slot;
 mod sockets;
 mod supervision;
+mod trace_parent;
 mod unit;
 
 pub use self::{
@@ -80,9 +81,10 @@ pub use self::{
     need::{AllNeed, Need, OptionalNeed},
     provider::{Lifetime, ProviderSpec, Role},
     registrar::Registrar,
-    request::{CurrentRequest, REQUEST_TARGET, RequestContext, ShortText},
+    request::{CurrentRequest, Moment, Outgoing, REQUEST_TARGET, RequestContext, ShortText},
     slot::{AnySlot, DeferredError, Slot},
     sockets::{LentSocket, SocketSource},
     supervision::{Intensity, Restart, Strategy, Supervision},
+    trace_parent::{TraceParent, TraceParentError},
     unit::{BoxFuture, Construct, Group, GroupId, OnceFn, RepeatFn, RunFuture, Stage, Unit, Work},
 };

@@ -1,5 +1,7 @@
 use std::{any::Any, cell::Cell, fmt, sync::Arc};
 
+use crate::TraceParent;
+
 /// The target of the spans that servers make for requests.
 pub const REQUEST_TARGET: &str = "framework::request";
 
@@ -34,8 +36,31 @@ pub struct CurrentRequest {
     method: &'static str,
     route: Option<Arc<str>>,
     id: ShortText,
+    deadline: Option<Moment>,
+    trace: Option<TraceParent>,
+    logged: bool,
     attached: Option<Box<dyn Any + Send + Sync>>,
 }
+
+/// What a request that is sent on behalf of the current one takes over from it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outgoing {
+    /// What the current request is known by.
+    pub id: ShortText,
+    /// When nobody waits for its answer any longer; `None` if nobody limits it.
+    pub deadline: Option<Moment>,
+    /// The trace that it belongs to, if its client said so.
+    pub trace: Option<TraceParent>,
+}
+
+/// A moment of the runtime's clock, which tests can pause: what `into_std` of tokio's `Instant`
+/// gives and `from_std` takes. The core has no runtime, so it cannot name that.
+#[expect(
+    clippy::disallowed_types,
+    reason = "it is made of tokio's, and never read from the system"
+)]
+pub type Moment = std::time::Instant;
 
 /// A text that is copied without an allocation if it is short, as the ids that servers make are.
 #[derive(Clone)]
@@ -58,7 +83,43 @@ impl RequestContext {
     /// by `id`.
     #[must_use]
     pub fn new(method: &'static str, route: Option<Arc<str>>, id: ShortText) -> Self {
-        Self { request: Some(CurrentRequest { method, route, id, attached: None }) }
+        let request = CurrentRequest {
+            method,
+            route,
+            id,
+            deadline: None,
+            trace: None,
+            logged: true,
+            attached: None,
+        };
+        Self { request: Some(request) }
+    }
+
+    /// Sets when nobody waits for the answer any longer.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Option<Moment>) -> Self {
+        if let Some(request) = &mut self.request {
+            request.deadline = deadline;
+        }
+        self
+    }
+
+    /// Sets the trace that the request belongs to.
+    #[must_use]
+    pub fn trace(mut self, trace: Option<TraceParent>) -> Self {
+        if let Some(request) = &mut self.request {
+            request.trace = trace;
+        }
+        self
+    }
+
+    /// Keeps the request out of the log's sight, which has a span of it already.
+    #[must_use]
+    pub fn has_span(mut self) -> Self {
+        if let Some(request) = &mut self.request {
+            request.logged = false;
+        }
+        self
     }
 
     /// Calls `work` as a part of the request.
@@ -91,8 +152,22 @@ impl fmt::Debug for RequestContext {
 // ===== impl CurrentRequest =====
 
 impl CurrentRequest {
-    /// Shows the request of this thread to `look`, if there is one. Within `look` there is none.
+    /// Shows the request of this thread to `look`, if there is one that has no span. Within `look`
+    /// there is none.
     pub fn with<R>(look: impl FnOnce(&mut Self) -> R) -> Option<R> {
+        Self::visit(|request| request.logged.then(|| look(request))).flatten()
+    }
+
+    /// What requests take over that are sent on behalf of the one that this thread works on.
+    #[must_use]
+    pub fn outgoing() -> Option<Outgoing> {
+        Self::visit(|request| {
+            let Self { id, deadline, trace, .. } = request;
+            Outgoing { id: id.clone(), deadline: *deadline, trace: *trace }
+        })
+    }
+
+    fn visit<R>(look: impl FnOnce(&mut Self) -> R) -> Option<R> {
         let mut taken = CURRENT.try_with(Cell::take).ok().flatten();
         taken.as_ref()?;
         let put_back = PutBackTaken(&mut taken);
@@ -109,7 +184,8 @@ impl CurrentRequest {
     #[must_use]
     pub fn copy(&self) -> Self {
         let (route, id) = (self.route.clone(), self.id.clone());
-        Self { method: self.method, route, id, attached: None }
+        let Self { method, deadline, trace, logged, .. } = *self;
+        Self { method, route, id, deadline, trace, logged, attached: None }
     }
 
     /// Something that is kept with the request until its end: made when it is first asked for, and
@@ -195,6 +271,17 @@ impl Drop for PutBackTaken<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_with_a_span_is_seen_by_what_is_sent_on_and_not_by_the_log() {
+        let mut request = RequestContext::new("GET", None, "r-1".into()).has_span();
+        request.in_scope(|| {
+            assert!(CurrentRequest::with(|_| ()).is_none());
+            assert_eq!(CurrentRequest::outgoing().unwrap().id.as_str(), "r-1");
+            assert_eq!(CurrentRequest::outgoing().unwrap().id.as_str(), "r-1");
+        });
+        assert!(CurrentRequest::outgoing().is_none());
+    }
 
     #[test]
     fn a_text_is_itself_however_long_it_is() {

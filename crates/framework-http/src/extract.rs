@@ -14,7 +14,13 @@ pub(crate) use self::body::read as read_body;
 pub(crate) use self::deadline::patience;
 #[cfg(feature = "validation")]
 pub use self::valid::Valid;
-pub use self::{deadline::Deadline, dep::Dep, json::Json, path::Path, query::Query};
+pub use self::{
+    deadline::{Deadline, DeadlineExceeded},
+    dep::Dep,
+    json::Json,
+    path::Path,
+    query::Query,
+};
 
 use std::fmt;
 

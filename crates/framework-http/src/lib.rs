@@ -123,7 +123,7 @@ pub use self::websocket::{WebSocket, WebSocketUpgrade};
 
 pub use self::{
     drain::{DrainControl, DrainMachine, DrainOrder, DrainSignal, DrainStage, DrainTimes, drain},
-    extract::{Deadline, Dep, Json, Path, Query},
+    extract::{Deadline, DeadlineExceeded, Dep, Json, Path, Query},
     handle::HttpHandle,
     middleware::{Middleware, MiddlewareStage},
     module::{CutOff, HttpExt, HttpModule},

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use framework_di::{Scope, ScopeFactory};
 use http::{Extensions, request::Parts};
 
-use crate::Problem;
+use crate::{Deadline, Problem, link::RequestLink};
 
 /// The scope of one request: every handler, extractor and middleware that takes it gets the same.
 ///
@@ -39,8 +39,13 @@ use crate::Problem;
 /// });
 /// # let _ = shop;
 /// ```
+///
+/// Constructors of scoped values may take the request's [`Deadline`].
 #[derive(Clone, Debug)]
-pub struct RequestScope(Arc<Scope>);
+pub struct RequestScope {
+    scope: Arc<Scope>,
+    deadline: Deadline,
+}
 
 /// What is put into a request so that its scope can be opened when somebody takes it.
 #[derive(Clone, Debug)]
@@ -53,8 +58,9 @@ impl RequestScope {
         if let Some(open) = extensions.get::<Self>() {
             return Some(open.clone());
         }
+        let deadline = Deadline::at(extensions.get().and_then(RequestLink::deadline));
         let Opener(scopes) = extensions.get()?;
-        let opened = Self(Arc::new(scopes.open()));
+        let opened = Self { scope: Arc::new(scopes.open()), deadline };
         extensions.insert(opened.clone());
         Some(opened)
     }
@@ -62,7 +68,13 @@ impl RequestScope {
     /// The scope, to keep beyond the request: in a task that goes on after the answer.
     #[must_use]
     pub fn into_inner(self) -> Arc<Scope> {
-        self.0
+        self.scope
+    }
+
+    /// When nobody waits for the request's answer any longer.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
     }
 }
 
@@ -70,7 +82,7 @@ impl Deref for RequestScope {
     type Target = Scope;
 
     fn deref(&self) -> &Scope {
-        &self.0
+        &self.scope
     }
 }
 

@@ -255,7 +255,8 @@ impl Server {
             tracing::error!(%error, "cannot listen on a socket that was handed over");
         }
         let mut machine = DrainMachine::new(DrainTimes::default());
-        if settings.shared_listener || held.is_shared() {
+        let shared_backlog = settings.shared_listener || held.is_shared();
+        if shared_backlog {
             machine = machine.shared_backlog();
         }
         let accepting = Accepting {
@@ -264,6 +265,7 @@ impl Server {
             machine,
             signal,
             planted,
+            shared_backlog,
             traffic,
             connections: JoinSet::new(),
             streams: TaskTracker::new(),
@@ -318,6 +320,7 @@ struct Accepting {
     machine: DrainMachine,
     signal: DrainSignal,
     planted: Planted,
+    shared_backlog: bool,
     traffic: Traffic,
     connections: JoinSet<()>,
     streams: TaskTracker,
@@ -332,9 +335,6 @@ impl Accepting {
         self.take_pending_order();
         while self.machine.stage() < DrainStage::Force {
             let stage = self.machine.stage();
-            if stage >= DrainStage::Drain {
-                self.acceptor = None;
-            }
             tokio::select! {
                 biased;
                 order = self.signal.changed() => self.obey(order),
@@ -348,10 +348,35 @@ impl Accepting {
                     self.connections.spawn(connection);
                 }
             }
-            self.machine.tick(self.traffic.open_connections(), Instant::now());
+            self.machine.tick(self.open(), Instant::now());
+            if self.machine.stage() == DrainStage::Drain {
+                self.close_listener(&open);
+                self.machine.tick(self.open(), Instant::now());
+            }
             self.announce(stage);
         }
         self.finish().await
+    }
+
+    /// How many connections are open, the one of whoever may wait to be accepted included, and
+    /// what still goes on for those that have become something else.
+    fn open(&self) -> usize {
+        let traffic = &self.traffic;
+        let open = traffic.open_connections() + traffic.upgraded_tasks();
+        open + usize::from(self.acceptor.is_some())
+    }
+
+    fn close_listener<F>(&mut self, open: impl Fn(Admitted, &Traffic, &TaskTracker) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(acceptor) = self.acceptor.take() else { return };
+        if self.shared_backlog {
+            return;
+        }
+        for admitted in acceptor.close() {
+            self.connections.spawn(open(admitted, &self.traffic, &self.streams));
+        }
     }
 
     // An order that was given before the server ran is in the signal, and not a change of it.
@@ -400,7 +425,7 @@ impl Accepting {
             }
             self.streams.wait().await;
             // What has become something else lives in tasks of its own.
-            while self.traffic.open_connections() > 0 && closings.changed().await.is_ok() {}
+            while self.traffic.is_at_work() && closings.changed().await.is_ok() {}
         });
         if ended.await.is_err() {
             self.connections.shutdown().await;

@@ -101,6 +101,7 @@ impl HttpSettings {
         ServerSettings::default()
             .header_read_timeout(self.header_read_timeout)
             .keep_alive(self.keep_alive)
+            .drain_linger(self.keep_alive)
             .max_connections(self.max_connections)
             .proxy_protocol(self.proxy_protocol)
     }

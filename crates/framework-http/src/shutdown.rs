@@ -91,6 +91,15 @@ impl ShutdownSignal {
         }
     }
 
+    /// Runs `task` as one of the server's: counted, and waited for when the server ends. Without a
+    /// server there is no connection to run it for.
+    #[cfg(feature = "ws")]
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some((traffic, _)) = &self.heard {
+            traffic.spawn(task);
+        }
+    }
+
     /// Waits until what is still in flight is cut off.
     #[cfg(feature = "ws")]
     pub(crate) fn forced(&self) -> impl Future<Output = ()> + Send + use<> {

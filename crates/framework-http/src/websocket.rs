@@ -16,7 +16,10 @@ use axum::{
 };
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use http::request::Parts;
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Sleep, sleep},
+};
 
 use crate::ShutdownSignal;
 
@@ -96,15 +99,23 @@ impl WebSocketUpgrade {
         F: Future<Output = ()> + Send + 'static,
     {
         let Self { inner, shutdown } = self;
-        inner.on_upgrade(move |socket| async move {
-            let forced = shutdown.forced();
-            let socket = WebSocket::new(socket, shutdown);
+        let (give, take) = oneshot::channel();
+        // What axum spawns for this has no owner, so it only hands the socket over.
+        let response = inner.on_upgrade(async move |socket| drop(give.send(socket)));
+        let (forced, tasks) = (shutdown.forced(), shutdown.clone());
+        tasks.spawn(async move {
+            let talk = async move {
+                // The client may be gone before its connection has become a socket.
+                let Ok(socket) = take.await else { return };
+                handler(WebSocket::new(socket, shutdown)).await;
+            };
             tokio::select! {
-                () = handler(socket) => {}
+                () = talk => {}
                 // The server has an end that no handler outlives.
                 () = forced => {}
             }
-        })
+        });
+        response
     }
 }
 

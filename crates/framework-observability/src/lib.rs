@@ -56,8 +56,8 @@ pub use self::{
     },
     metrics::{
         AppIdentity, ConfigMetrics, Counter, ErrorSeverity, Exposition, Family, Gauge,
-        HandledRequest, HealthMetrics, Histogram, HttpRequestMetrics, MetricError, Metrics,
-        MetricsSettings, ModuleMetrics, RouteMetrics,
+        HandledRequest, HealthMetrics, Histogram, HttpClientMetrics, HttpRequestMetrics,
+        MetricError, Metrics, MetricsSettings, ModuleMetrics, RouteMetrics,
     },
     module::{HealthExt, ObservabilityModule},
     observer::LifecycleRecorder,

@@ -4,6 +4,7 @@ mod builtin;
 mod exposition;
 mod family;
 mod http;
+mod http_client;
 mod settings;
 
 use std::{
@@ -24,6 +25,7 @@ pub use self::{
     exposition::Exposition,
     family::{Counter, Family, Gauge, Histogram, MetricError},
     http::{HandledRequest, HttpRequestMetrics, RouteMetrics},
+    http_client::HttpClientMetrics,
     settings::MetricsSettings,
 };
 use crate::system::SystemSampler;
@@ -69,6 +71,7 @@ pub struct Metrics {
     health: HealthMetrics,
     config: ConfigMetrics,
     http: HttpRequestMetrics,
+    http_client: HttpClientMetrics,
     system: SystemSampler,
     blind: AtomicBool,
 }
@@ -103,6 +106,7 @@ impl Metrics {
         process.identify(app, SystemTime::now());
         Self {
             http: HttpRequestMetrics::register(&registry),
+            http_client: HttpClientMetrics::register(&registry),
             namespace: namespace(&app.name),
             started: Instant::now(),
             registry,
@@ -215,6 +219,12 @@ impl Metrics {
     #[must_use]
     pub fn http(&self) -> &HttpRequestMetrics {
         &self.http
+    }
+
+    /// The metrics of the HTTP requests that the application makes itself.
+    #[must_use]
+    pub fn http_client(&self) -> &HttpClientMetrics {
+        &self.http_client
     }
 
     /// What the numbers about the process and its machine come from.

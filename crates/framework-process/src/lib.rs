@@ -9,10 +9,21 @@ mod dump;
 mod environment;
 mod instance;
 mod memory;
+#[cfg(feature = "module")]
+mod module;
+#[cfg(feature = "pool")]
+mod pool;
 mod run_files;
 mod signals;
 mod systemd;
 
+#[cfg(feature = "module")]
+pub use self::module::{QueuePolicy, WorkerPoolModule, WorkerPoolSettings};
+#[cfg(feature = "pool")]
+pub use self::pool::{
+    AbandonedJob, Cancelled, Job, JobError, PoolSettings, PoolStats, Request as JobRequest, Spread,
+    WhenFull, WorkerPool,
+};
 pub use self::{
     control::{
         ControlClient, ControlError, ControlHandler, ControlServer, Progress, Refused, Request,

@@ -17,7 +17,8 @@ const LONGEST_SOCKET: usize = 107;
 /// Where a process leaves what belongs to it while it runs: its PID file, its control socket, its
 /// debug dumps. Whoever wants to speak to it finds it there.
 ///
-/// Named by its PID file, the socket and the dumps are beside that. Without one, they are in the
+/// Named by its PID file, the socket and the dumps are beside that; named by a directory, they are
+/// in it. Without either, they are in the
 /// directory that the service manager made for it (`RUNTIME_DIRECTORY`), or in one that belongs to
 /// this user, this application and this working directory: two checkouts are two applications.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl RunFiles {
     /// made the directory that would be used.
     pub fn of(app: &str, pid_file: Option<&Path>) -> io::Result<Self> {
         let files = match pid_file {
+            Some(path) if path.is_dir() => Self::inside(path, app, false),
             Some(path) => Self::beside(path),
             None => match env::var_os("RUNTIME_DIRECTORY").filter(|it| !it.is_empty()) {
                 Some(given) => Self::inside(&first_of(&given), app, false),
@@ -140,6 +142,14 @@ mod tests {
         assert_eq!(files.directory(), Path::new("/run/shop"));
         let files = RunFiles::of("shop", Some(Path::new("app.pid"))).unwrap();
         assert_eq!((files.directory(), files.socket()), (Path::new("."), Path::new("app.sock")));
+    }
+
+    #[test]
+    fn a_directory_is_a_place_for_all_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = RunFiles::of("shop", Some(directory.path())).unwrap();
+        assert_eq!(files.pid_file(), directory.path().join("shop.pid"));
+        assert_eq!(files.socket(), directory.path().join("shop.sock"));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use framework_app::AppBuilder;
 mod admin;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "config")]
 mod config;
 #[cfg(feature = "http")]
@@ -25,6 +27,8 @@ const LAYERS: &[fn(AppBuilder) -> AppBuilder] = &[
     observability::add,
     #[cfg(feature = "admin")]
     admin::add,
+    #[cfg(feature = "client")]
+    client::add,
     #[cfg(all(feature = "http", feature = "observability"))]
     observed::add,
     #[cfg(feature = "http")]

@@ -245,6 +245,30 @@
 //!
 //! `/readyz` on the application's own port goes by the checks, and so does `/health`.
 //!
+//! # Work for processors
+//!
+//! What keeps a processor busy for long (parsing, compressing, hashing) holds up every request on
+//! the thread that it runs on. With the feature `worker-pool` it goes to threads of its own, behind
+//! a queue with a bound, with a deadline and a panic of its own:
+//!
+//! ```
+//! # #[cfg(feature = "worker-pool")] {
+//! use framework::prelude::*;
+//! use std::sync::Arc;
+//!
+//! async fn parse(Dep(pool): Dep<WorkerPool>, text: String) -> Result<String, Problem> {
+//!     let words = pool.job("parse").run(move |_job| text.split_whitespace().count()).await;
+//!     words.map(|words| words.to_string()).map_err(Problem::internal)
+//! }
+//!
+//! let parsing = module_fn("parsing", |reg| {
+//!     reg.routes::<Arc<WorkerPool>>(Router::new().route("/words", post(parse)));
+//! });
+//! let app = App::builder("shop").modules((WorkerPoolModule::new(), parsing));
+//! assert!(app.plan().is_ok());
+//! # }
+//! ```
+//!
 //! # Tests
 //!
 //! Everything that can be wrong with the parts is found by planning, in milliseconds and without
@@ -289,6 +313,8 @@
 //! | `http` | yes | [`http`]: the server, and [`axum`]; brings `config` and `di` | `HttpModule`, and one that connects it with `observability` |
 //! | `admin` | yes | [`admin`]: the operator's listener; brings `http` and `observability` | `AdminModule` |
 //! | `cli` | yes | [`cli`]: the verbs; brings `config` and `observability` | `AppModule` |
+//! | `worker-pool` | no | [`process`]: threads for work that keeps a processor busy | none by itself |
+//! | `client`, `client-tls` | no | [`client`]: HTTP clients with deadlines, retries within a budget and traces; brings `observability` | none |
 //! | `testing` | no | [`testing`]: applications under test; for dev-dependencies; brings `http` | |
 //! | `full` | no | all of these | |
 //!
@@ -299,6 +325,8 @@
 mod app;
 #[cfg(feature = "di")]
 pub mod di;
+#[cfg(all(doctest, feature = "cli", feature = "http", feature = "worker-pool"))]
+mod guide;
 mod layers;
 pub mod prelude;
 
@@ -308,6 +336,8 @@ pub use axum;
 pub use framework_admin as admin;
 #[cfg(feature = "cli")]
 pub use framework_cli as cli;
+#[cfg(feature = "client")]
+pub use framework_client as client;
 #[cfg(feature = "config")]
 pub use framework_config as config;
 pub use framework_core as core;
@@ -315,6 +345,8 @@ pub use framework_core as core;
 pub use framework_http as http;
 #[cfg(feature = "observability")]
 pub use framework_observability as observability;
+#[cfg(feature = "worker-pool")]
+pub use framework_process as process;
 pub use framework_registry as registry;
 #[cfg(feature = "testing")]
 pub use framework_testing as testing;

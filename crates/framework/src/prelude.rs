@@ -10,6 +10,8 @@ pub use axum::{
     routing::{any, delete, get, patch, post, put},
 };
 pub use framework_app::AppBuilder;
+#[cfg(feature = "client")]
+pub use framework_client::{Client, ClientExt};
 #[cfg(feature = "config")]
 pub use framework_config::{ByteSize, Config, ConfigExt, Faults, Secret, Settings};
 pub use framework_core::{
@@ -22,10 +24,13 @@ pub use framework_http::Valid;
 pub use framework_http::openapi::{OpenApiExt, OpenApiModule};
 #[cfg(feature = "http")]
 pub use framework_http::{
-    Created, Dep, HttpExt, Json, NoContent, Path, Problem, Query, RequestScope,
+    Created, Deadline, Dep, HttpExt, Json, NoContent, Path, Problem, Query, RequestScope,
 };
 #[cfg(feature = "observability")]
 pub use framework_observability::{HealthExt, HealthOptions, Metrics};
+
+#[cfg(feature = "worker-pool")]
+pub use framework_process::{WorkerPool, WorkerPoolModule};
 
 pub use crate::App;
 #[cfg(feature = "di")]

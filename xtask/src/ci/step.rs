@@ -6,7 +6,7 @@ use super::{counts, counts::Counts, examples, scaffold};
 use crate::{
     Outcome,
     command::{Invocation, Stream},
-    layers, print, schemathesis, tidy,
+    layers, print, schemathesis, tidy, torture,
     workspace::Workspace,
 };
 
@@ -25,6 +25,7 @@ pub(super) enum Step {
     Scaffold,
     Examples,
     Schemathesis,
+    Torture,
 }
 
 /// A cargo subcommand that does not come with Rust.
@@ -59,6 +60,7 @@ impl Step {
         Self::Scaffold,
         Self::Examples,
         Self::Schemathesis,
+        Self::Torture,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -75,6 +77,7 @@ impl Step {
             Self::Scaffold => "scaffold",
             Self::Examples => "examples",
             Self::Schemathesis => "schemathesis",
+            Self::Torture => "torture",
         }
     }
 
@@ -109,6 +112,7 @@ impl Step {
             Self::Schemathesis => {
                 "send the request that it prints; the document or the code is wrong"
             }
+            Self::Torture => "run the one that failed alone: `cargo xtask torture ID --seed SEED`",
         }
     }
 
@@ -133,6 +137,7 @@ impl Step {
             Self::Scaffold => scaffold::run(workspace, counts)?,
             Self::Examples => examples::run(workspace)?,
             Self::Schemathesis => schemathesis::run(workspace)?,
+            Self::Torture => torture::ci(workspace)?,
         }
         Ok(())
     }

@@ -102,7 +102,6 @@ struct Served {
     reporter: Option<Reporter>,
     log: TelemetryGuard,
     debug: bool,
-    // Let go of in this order: operators are told of the end while the file is still held.
     control: Option<ControlServer>,
     instance: Option<Instance>,
     files: Option<RunFiles>,
@@ -290,7 +289,7 @@ fn no_log(error: &TelemetryError) -> Refusal {
 impl Served {
     fn run(self: Box<Self>, console: &mut Console<'_>) -> Exit {
         let Self { ready, runtime, signals, operator, watchdog, log, debug, .. } = *self;
-        let Self { control, instance, files, handed_over, mut reporter, .. } = *self;
+        let Self { mut control, instance, files, handed_over, mut reporter, .. } = *self;
         let lifecycle = ready.lifecycle().clone();
         signals.attach(&lifecycle);
         let ended = runtime.block_on(async {
@@ -315,9 +314,11 @@ impl Served {
         if lost > 0 {
             console.complain(&format!("{lost} lines of the log could not be written\n"));
         }
+        // Whoever hears of the end can start the next instance at once.
+        control.iter_mut().for_each(ControlServer::close);
+        drop(instance);
         operator.ended(exit);
         drop(control);
-        drop(instance);
         if let Some(files) = files {
             files.tidy_up();
         }

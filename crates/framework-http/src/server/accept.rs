@@ -138,6 +138,25 @@ impl Acceptor {
         }
     }
 
+    /// Closes the sockets, and takes whoever the kernel has let in by then: they would find
+    /// themselves cut off without a word. Asks the kernel and not the runtime, which hears of them
+    /// later. Who comes between the last look and the close still is cut off: without a second
+    /// process that holds the socket, nothing can be done for them.
+    pub(crate) fn close(self) -> Vec<Admitted> {
+        let Self { listeners, permits, .. } = self;
+        let mut rest = Vec::new();
+        for waiting in listeners.into_iter().flat_map(Listener::close) {
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { break };
+            match waiting {
+                Ok(transport) => rest.push(Admitted { transport, permit }),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
+                }
+            }
+        }
+        rest
+    }
+
     fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<(usize, io::Result<Transport>)> {
         let count = self.listeners.len() + self.lent.len();
         for step in 0..count {
@@ -252,6 +271,25 @@ mod tests {
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000]);
         assert!(backoff.succeeded() && !backoff.succeeded());
         assert_eq!(backoff.failed(&full), Some(Duration::from_millis(10)));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_when_the_port_closes_is_taken_as_far_as_there_is_room() {
+        for (limit, taken) in [(10, 3), (2, 2)] {
+            let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+            let ListenAddr::Tcp(address) = listener.address().unwrap() else { panic!("not TCP") };
+            let acceptor = Acceptor::new(listener).limit(limit);
+            let connect = || std::net::TcpStream::connect(address);
+            // The kernel lets them in; the runtime has not heard of them.
+            let waiting = [connect().unwrap(), connect().unwrap(), connect().unwrap()];
+            let admitted = acceptor.close();
+            assert_eq!(admitted.len(), taken);
+            let peers: Vec<_> = admitted.iter().map(|it| it.transport.peer()).collect();
+            let expected: Vec<_> =
+                waiting.iter().take(taken).map(|it| it.local_addr().ok()).collect();
+            assert_eq!(peers, expected);
+            assert!(connect().is_err(), "nobody listens any more");
+        }
     }
 
     #[test]

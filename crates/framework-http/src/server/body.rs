@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     BodyTooSlow,
+    executor::note_clients_turn,
     progress::BodyProgress,
     state::{ConnectionState, RequestLine},
 };
@@ -23,7 +24,6 @@ use crate::{ShutdownSignal, drain::DrainStage};
 pub(crate) struct InFlight {
     connection: Arc<ConnectionState>,
     line: RequestLine,
-    turn: Turn,
     complete: bool,
 }
 
@@ -47,16 +47,16 @@ pin_project! {
         request: InFlight,
         // Ends a stream of events when the server asks its clients to leave.
         ending: Option<Ending>,
+        // A stalled stream does not show at the socket, so it is looked at here.
+        http2: bool,
+        // What is left of a frame that is handed over in pieces.
+        rest: Bytes,
     }
 }
 
-/// Whose turn it is: noted for HTTP/2, where a stalled stream does not show at the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    NotNoted,
-    Ours,
-    Clients,
-}
+/// How much of a body is handed to HTTP/2 at a time: a frame. What it has taken, it keeps until the
+/// client makes room, and nobody sees how long that takes.
+const PIECE: usize = 16 << 10;
 
 // ===== impl InFlight =====
 
@@ -70,7 +70,6 @@ impl InFlight {
                 path: request.uri().path_and_query().cloned(),
                 started,
             },
-            turn: Turn::NotNoted,
             complete: false,
         }
     }
@@ -83,20 +82,6 @@ impl InFlight {
         self.line.started
     }
 
-    fn our_turn(&mut self) {
-        if self.turn == Turn::Clients {
-            self.turn = Turn::Ours;
-            self.connection.body_goes_on();
-        }
-    }
-
-    fn clients_turn(&mut self) {
-        if self.turn == Turn::Ours {
-            self.turn = Turn::Clients;
-            self.connection.body_waits();
-        }
-    }
-
     /// The connection becomes something else with the answer to this request.
     pub(crate) fn upgrade(&self) {
         self.connection.upgrade(self.line.clone());
@@ -105,7 +90,6 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.our_turn();
         let now = Instant::now();
         if !self.complete && self.connection.traffic().stage() == DrainStage::Force {
             self.connection.traffic().cut(self.line.cut(now));
@@ -180,13 +164,11 @@ impl<B> ResponseBody<B> {
         B: Body,
     {
         request.complete = inner.is_end_stream();
-        if request.connection.is_http2() && inner.size_hint().exact().is_none() {
-            request.turn = Turn::Ours;
-        }
+        let http2 = request.connection.is_http2();
         let ending = is_event_stream(headers).then(|| -> Ending {
             Box::pin(ShutdownSignal::of(request.connection.traffic()).into_requested())
         });
-        Self { inner, request, ending }
+        Self { inner, request, ending, http2, rest: Bytes::new() }
     }
 }
 
@@ -197,36 +179,66 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
-impl<B: Body> Body for ResponseBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
+impl<B: Body<Data = Bytes>> ResponseBody<B> {
+    fn poll_inner(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
-        this.request.our_turn();
+        if !this.rest.is_empty() {
+            let piece = this.rest.split_to(PIECE.min(this.rest.len()));
+            this.request.complete = this.rest.is_empty() && this.inner.is_end_stream();
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
         if let Some(ending) = this.ending
             && ending.as_mut().poll(cx).is_ready()
         {
             this.request.complete = true;
             return Poll::Ready(None);
         }
-        let frame = this.inner.as_mut().poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream() {
+        let mut frame = this.inner.as_mut().poll_frame(cx);
+        if *this.http2
+            && let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(data) = frame.data_mut()
+            && data.len() > PIECE
+        {
+            *this.rest = data.split_off(PIECE);
+        }
+        let ended = matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream();
+        if ended && this.rest.is_empty() {
             this.request.complete = true;
-        } else if matches!(frame, Poll::Ready(Some(Ok(_)))) {
-            this.request.clients_turn();
+        }
+        frame
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = self.as_mut().poll_inner(cx);
+        if self.http2 {
+            // Asked for more only when there is room for what was handed over before.
+            let handed_over = matches!(frame, Poll::Ready(Some(Ok(_))));
+            note_clients_turn(handed_over.then(Instant::now));
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (mut hint, rest) = (self.inner.size_hint(), self.rest.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }

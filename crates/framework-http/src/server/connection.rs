@@ -34,8 +34,6 @@ use super::{
 use crate::{drain::DrainStage, planted::Planted};
 use framework_core::Chain;
 
-/// How often an HTTP/2 client is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(20);
 /// How often to look at a connection that is busy, should nothing else wake it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -93,7 +91,8 @@ impl Connection {
         };
         let peer = transport.peer();
         let io = ConnectionIo::new(transport, Arc::clone(&state), place);
-        let (executor, _ends_streams) = StreamTasks::new(streams);
+        let (executor, _ends_streams) =
+            StreamTasks::new(streams, setting.settings.write_stall_timeout);
         let mut builder = Builder::new(executor);
         // The state's own limit covers the head as well, with one timer a connection.
         builder.http1().header_read_timeout(None);
@@ -101,8 +100,8 @@ impl Connection {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(200)
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_EVERY);
+            .keep_alive_interval(setting.settings.ping_interval)
+            .keep_alive_timeout(setting.settings.ping_interval);
         let service = ConnectionService::new(service, Arc::clone(&state), peer);
         let protocol = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
         let mut protocol = pin!(protocol);

@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    fmt, io, iter,
     net::SocketAddr,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::net::{AddressFamily, getsockname};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 
 use super::{BindError, transport::Transport};
 
@@ -110,6 +110,34 @@ impl Listener {
         }
     }
 
+    /// Gives whoever waits to be accepted, and closes the socket when nobody is left.
+    pub(crate) fn close(self) -> Box<dyn Iterator<Item = io::Result<Transport>>> {
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else { return Box::new(iter::empty()) };
+                let accept = move || {
+                    let (stream, peer) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    let stream = TcpStream::from_std(stream)?;
+                    set_nodelay(&stream);
+                    Ok(Transport::Tcp(stream, peer))
+                };
+                Box::new(until_empty(accept))
+            }
+            Self::Unix { listener, _file: file, .. } => {
+                // Nobody new finds the way.
+                drop(file);
+                let Ok(listener) = listener.into_std() else { return Box::new(iter::empty()) };
+                let accept = move || {
+                    let (stream, _) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    Ok(Transport::Unix(UnixStream::from_std(stream)?))
+                };
+                Box::new(until_empty(accept))
+            }
+        }
+    }
+
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Transport>> {
         match self {
             Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
@@ -159,6 +187,17 @@ impl Drop for SocketFile {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket's file");
         }
     }
+}
+
+/// What can be accepted at once, and no more: not all errors mean that nobody waits, so they are
+/// counted out as well.
+fn until_empty(
+    accept: impl Fn() -> io::Result<Transport>,
+) -> impl Iterator<Item = io::Result<Transport>> {
+    let more = move |accepted: &io::Result<Transport>| {
+        accepted.as_ref().err().is_none_or(|error| error.kind() != io::ErrorKind::WouldBlock)
+    };
+    iter::repeat_with(accept).take(BACKLOG as usize).take_while(more)
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

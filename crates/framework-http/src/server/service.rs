@@ -70,7 +70,7 @@ impl<S> ConnectionService<S> {
 impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
-    B: http_body::Body,
+    B: http_body::Body<Data = bytes::Bytes>,
 {
     type Response = Response<ResponseBody<B>>;
     type Error = Infallible;

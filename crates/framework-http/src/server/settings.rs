@@ -18,8 +18,12 @@ pub struct ServerSettings {
     pub header_read_timeout: Duration,
     /// How long a connection may stay unused between two requests. Defaults to 5 s.
     pub keep_alive: Duration,
-    /// How long a client may take no byte of a response that waits for it. Defaults to 30 s.
+    /// How long a client may take no byte of a response that waits for it. Then its connection is
+    /// dropped, or with HTTP/2 the one stream reset that it leaves without room. Defaults to 30 s.
     pub write_stall_timeout: Duration,
+    /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to
+    /// say so. Defaults to 20 s.
+    pub ping_interval: Duration,
     /// How long a client may keep a handler waiting for the body of its request, in addition to
     /// the time that what has come in earns it. Defaults to 5 s.
     pub body_grace: Duration,
@@ -29,9 +33,10 @@ pub struct ServerSettings {
     /// How many connections may be open; those beyond wait to be accepted. Lowered to what the
     /// limit on open files leaves room for. Defaults to 10 000.
     pub max_connections: usize,
-    /// How long a connection that has just been used is kept while the server drains, so that the
-    /// request which its client is about to send still finds it. A connection that has been
-    /// unused for longer is closed at once. Defaults to 1 s.
+    /// How long after its last request a connection is kept while the server drains, so that the
+    /// request which its client is about to send still finds it. A client may use a connection for
+    /// as long as it was promised, so less than `keep_alive` loses requests of clients that think
+    /// for a while. A connection that has been unused for longer is closed at once. Defaults to 5 s.
     pub drain_linger: Duration,
     /// Whether other processes accept from the same listener; the connections that wait there are
     /// then left to them. Defaults to `false`.
@@ -48,10 +53,11 @@ impl Default for ServerSettings {
             header_read_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(5),
             write_stall_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(20),
             body_grace: Duration::from_secs(5),
             min_body_bytes_per_second: 1024,
             max_connections: 10_000,
-            drain_linger: Duration::from_secs(1),
+            drain_linger: Duration::from_secs(5),
             shared_listener: false,
             proxy_protocol: false,
         }
@@ -80,6 +86,13 @@ impl ServerSettings {
         self
     }
 
+    /// Sets how often an HTTP/2 client is asked whether it is still there. Defaults to 20 s.
+    #[must_use]
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.ping_interval = interval;
+        self
+    }
+
     /// Sets how long a client may keep a handler waiting for a body. Defaults to 5 s.
     #[must_use]
     pub fn body_grace(mut self, limit: Duration) -> Self {
@@ -101,7 +114,7 @@ impl ServerSettings {
         self
     }
 
-    /// Sets how long a connection that has just been used is kept while draining. Defaults to 1 s.
+    /// Sets how long after its last request a connection is kept while draining. Defaults to 5 s.
     #[must_use]
     pub fn drain_linger(mut self, limit: Duration) -> Self {
         self.drain_linger = limit;

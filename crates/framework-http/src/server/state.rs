@@ -36,9 +36,6 @@ pub(crate) struct ConnectionState {
     idle_since: AtomicU64,
     head_since: AtomicU64,
     stalled_since: AtomicU64,
-    // Bodies of HTTP/2 responses whose client has to make room before they go on.
-    bodies_waiting: AtomicUsize,
-    body_moved: AtomicU64,
     // The request that made something else of the connection.
     upgrade: OnceLock<RequestLine>,
 }
@@ -82,8 +79,6 @@ impl ConnectionState {
             idle_since: AtomicU64::new(now),
             head_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
-            bodies_waiting: AtomicUsize::new(0),
-            body_moved: AtomicU64::new(0),
             upgrade: OnceLock::new(),
         }
     }
@@ -181,16 +176,6 @@ impl ConnectionState {
         self.upgrade.get()
     }
 
-    /// A part of a response's body has been handed over, and the next is not yet asked for.
-    pub(crate) fn body_waits(&self) {
-        self.body_moved.store(self.now(), Relaxed);
-        self.bodies_waiting.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn body_goes_on(&self) {
-        self.bodies_waiting.fetch_sub(1, Relaxed);
-    }
-
     pub(crate) fn request_ended(&self, now: Instant) {
         self.idle_since.store(micros(&self.traffic, now), Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
@@ -216,9 +201,7 @@ impl ConnectionState {
 
     /// What is due next, and when; `None` while a request is being answered.
     pub(crate) fn due(&self, stage: DrainStage) -> Option<(Instant, Due)> {
-        let waiting = self.bodies_waiting.load(Relaxed) > 0;
-        let body = waiting.then(|| self.moment(&self.body_moved)).flatten();
-        let stalled = self.moment(&self.stalled_since).into_iter().chain(body).min().map(|since| {
+        let stalled = self.moment(&self.stalled_since).map(|since| {
             (since + self.settings.write_stall_timeout, Due::Abort("takes no byte of a response"))
         });
         let idle = (self.in_flight.load(Relaxed) == 0).then(|| self.due_between_requests(stage));

@@ -9,6 +9,8 @@ use std::{
 
 use http::Method;
 use tokio::{sync::watch, time::Instant};
+#[cfg(feature = "ws")]
+use tokio_util::task::TaskTracker;
 
 use crate::drain::DrainStage;
 
@@ -42,6 +44,16 @@ struct Shared {
     stage: watch::Sender<DrainStage>,
     connections: watch::Sender<()>,
     cut: Mutex<Vec<CutRequest>>,
+    // What goes on for a connection that has become something else.
+    #[cfg(feature = "ws")]
+    tasks: TaskTracker,
+    at_work: AtomicUsize,
+}
+
+/// A task for a connection that has become something else, counted for as long as this exists.
+#[cfg(feature = "ws")]
+struct UpgradedTask {
+    traffic: Traffic,
 }
 
 /// One connection, counted for as long as this exists.
@@ -64,6 +76,9 @@ impl Traffic {
             stage: watch::Sender::new(DrainStage::Serving),
             connections: watch::Sender::new(()),
             cut: Mutex::new(Vec::new()),
+            #[cfg(feature = "ws")]
+            tasks: TaskTracker::new(),
+            at_work: AtomicUsize::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -84,6 +99,29 @@ impl Traffic {
     #[must_use]
     pub fn upgraded_connections(&self) -> usize {
         self.shared.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// How many `WebSocket` handlers are at work. One may outlive its connection for a while: to
+    /// store what it was told. The drain waits for it.
+    #[must_use]
+    pub fn upgraded_tasks(&self) -> usize {
+        self.shared.at_work.load(Ordering::Relaxed)
+    }
+
+    /// Runs a task for a connection that has become something else.
+    #[cfg(feature = "ws")]
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.shared.at_work.fetch_add(1, Ordering::Relaxed);
+        let counted = UpgradedTask { traffic: self.clone() };
+        self.shared.tasks.spawn(async move {
+            let _counted = counted;
+            task.await;
+        });
+    }
+
+    /// What has to end before the server has.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.open_connections() > 0 || self.upgraded_tasks() > 0
     }
 
     /// How many connections have been accepted since the server was made.
@@ -199,6 +237,17 @@ impl fmt::Debug for Traffic {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.traffic.shared.open.fetch_sub(1, Ordering::Relaxed);
+        self.traffic.shared.connections.send_replace(());
+    }
+}
+
+// ===== impl UpgradedTask =====
+
+#[cfg(feature = "ws")]
+impl Drop for UpgradedTask {
+    fn drop(&mut self) {
+        self.traffic.shared.at_work.fetch_sub(1, Ordering::Relaxed);
+        // Said like the closing of a connection, to whoever waits for the end of all.
         self.traffic.shared.connections.send_replace(());
     }
 }

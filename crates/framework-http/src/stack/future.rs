@@ -57,16 +57,17 @@ pub(super) struct OnItsWay {
     pub(super) counted: Option<(Received, u64)>,
 }
 
-/// What lines of the log are marked with while a request is worked on.
+/// What lines of the log are marked with while a request is worked on, and what is sent on with
+/// requests that it makes.
 pub(super) enum Surroundings {
-    Span(Span),
+    Span(Span, RequestContext),
     Context(RequestContext),
 }
 
 impl Surroundings {
     pub(super) fn in_scope<R>(&mut self, work: impl FnOnce() -> R) -> R {
         match self {
-            Self::Span(span) => span.in_scope(work),
+            Self::Span(span, context) => span.in_scope(|| context.in_scope(work)),
             Self::Context(context) => context.in_scope(work),
         }
     }

@@ -9,8 +9,10 @@ use axum::{
     extract::{DefaultBodyLimit, Request},
     response::{IntoResponse as _, Response},
 };
-use framework_core::{REQUEST_TARGET, RequestContext};
+use framework_core::{REQUEST_TARGET, RequestContext, TraceParent};
+use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
+use tokio::time::Instant;
 use tower::Service;
 
 use super::{
@@ -65,9 +67,18 @@ impl<S> StackService<S> {
         Admission::Counted(received)
     }
 
-    /// What the log is told of the request: a span where spans are looked at.
-    fn surroundings(request: &Request, route: &RouteName, id: &RequestId) -> Surroundings {
+    /// What the log is told of the request, a span where spans are looked at, and what requests
+    /// take over that the handler sends to others.
+    fn surroundings(
+        request: &Request,
+        route: &RouteName,
+        id: &RequestId,
+        deadline: Option<Instant>,
+    ) -> Surroundings {
         let method = known(request.method());
+        let context = RequestContext::new(method, route.template(), id.as_str().into())
+            .deadline(deadline.map(Instant::into_std))
+            .trace(trace(request.headers()));
         let span = tracing::info_span!(
             target: REQUEST_TARGET,
             "request",
@@ -76,12 +87,18 @@ impl<S> StackService<S> {
             request_id = id.as_str(),
         );
         if span.is_disabled() {
-            let context = RequestContext::new(method, route.template(), id.as_str().into());
             return Surroundings::Context(context);
         }
-        Surroundings::Span(span)
+        Surroundings::Span(span, context.has_span())
     }
 }
+
+/// The trace that a request belongs to, if its client said so.
+fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
+}
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl<S> Service<Request> for StackService<S>
 where
@@ -101,7 +118,8 @@ where
         let limit = self.shared.limits.request_timeout;
         let timeout = patience(request.headers()).map_or(limit, |patience| patience.min(limit));
         let started = RequestLink::note(request.extensions_mut(), id.clone(), timeout);
-        let mut surroundings = Self::surroundings(&request, &route, &id);
+        let deadline = started.checked_add(timeout);
+        let mut surroundings = Self::surroundings(&request, &route, &id, deadline);
         let observer = self.shared.observer.as_ref();
         let mut observation =
             observer.map(|observer| Observation::start(observer, request.method(), route, started));

@@ -188,7 +188,8 @@ async fn half_sent_heads_and_readers_that_stall_hold_a_shutdown_no_longer_than_i
         Body::new(StreamBody::new(futures_util::stream::repeat_with(chunk)))
     };
     let router = hello().route("/endless", get(endless));
-    let mut server = Running::start(router, ServerSettings::default()).await;
+    let settings = ServerSettings::default().drain_linger(Duration::from_secs(1));
+    let mut server = Running::start(router, settings).await;
     let mut half = Client::connect(server.address).await;
     half.send("GET / HTTP/1.1\r\nhost: te").await;
     let mut stalled = Client::connect(server.address).await;

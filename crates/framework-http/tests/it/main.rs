@@ -4,8 +4,10 @@
 
 mod app;
 mod client;
+mod deadline;
 mod drain;
 mod extract;
+mod frames;
 mod http2;
 #[cfg(feature = "idempotency")]
 mod idempotency;

@@ -33,7 +33,8 @@ fn one_event<T>(item: T) -> impl Stream<Item = Result<T, Infallible>> {
 async fn an_event_stream_ends_between_two_events_when_the_server_becomes_a_lame_duck() {
     let events = async || Sse::new(one_event(Event::default().data("one")));
     let router = Router::new().route("/events", get(events));
-    let mut server = Running::start(router, ServerSettings::default()).await;
+    let settings = ServerSettings::default().drain_linger(Duration::from_millis(200));
+    let mut server = Running::start(router, settings).await;
     let mut client = Client::connect(server.address).await;
     client.send("GET /events HTTP/1.1\r\nhost: test\r\n\r\n").await;
     client.read_until("data: one").await;

@@ -236,7 +236,8 @@ async fn a_handshake_that_takes_too_long_ends_its_connection_and_holds_no_shutdo
     let mut silent = Client::connect(server.address).await;
     silent.closed().await;
 
-    let mut server = serve(&pair, ServerSettings::default()).await;
+    let settings = ServerSettings::default().drain_linger(Duration::from_secs(1));
+    let mut server = serve(&pair, settings).await;
     let mut silent = Client::connect(server.address).await;
     silent.send("\u{16}\u{3}\u{1}").await;
     while server.traffic.open_connections() == 0 {

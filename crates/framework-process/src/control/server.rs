@@ -94,8 +94,11 @@ impl ControlServer {
     }
 }
 
-impl Drop for ControlServer {
-    fn drop(&mut self) {
+impl ControlServer {
+    /// Lets nobody new in, and leaves the path to the next process. Those who are being answered
+    /// still are.
+    pub fn close(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
         self.stopping.store(true, Ordering::SeqCst);
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode);
         if ours {
@@ -104,9 +107,14 @@ impl Drop for ControlServer {
         }
         // Whoever waits in `accept` is woken by that.
         let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let _ = thread.join();
+    }
+}
+
+/// Waits a moment for those who are being answered.
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        self.close();
         self.places.wait_until_free();
     }
 }

@@ -39,10 +39,22 @@ async fn the_first_head_counts_from_connecting_and_later_ones_from_their_first_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_shortens_the_wait_of_idle_connections_and_of_no_others() {
+async fn draining_keeps_a_connection_for_as_long_as_its_client_was_promised() {
     let state = state();
+    assert_eq!(due(&state, DrainStage::Drain), Some((5, true)), "it was never used");
     state.request_started(false);
     assert_eq!(due(&state, DrainStage::Drain), None);
+    state.request_ended(Instant::now());
+    after(3).await;
+    assert_eq!(due(&state, DrainStage::LameDuck), Some((2, true)));
+    assert_eq!(due(&state, DrainStage::Drain), Some((2, true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_linger_shortens_the_wait_of_idle_connections_and_of_no_others() {
+    let settings = ServerSettings::default().drain_linger(secs(1));
+    let state = ConnectionState::new(Traffic::new(), settings);
+    state.request_started(false);
     state.request_ended(Instant::now());
     assert_eq!(due(&state, DrainStage::LameDuck), Some((5, true)));
     assert_eq!(due(&state, DrainStage::Drain), Some((1, true)));

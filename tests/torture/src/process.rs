@@ -1,0 +1,359 @@
+//! A real process: what it says, and how it ends.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{BoxError, client::Dial};
+
+mod log;
+
+pub(crate) use self::log::Log;
+
+/// How long anything may take that is not measured.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A program and what it is told, before it runs.
+#[derive(Debug)]
+pub(crate) struct Program {
+    binary: PathBuf,
+    place: Place,
+    sets: Vec<String>,
+    in_file: Vec<&'static str>,
+    planted: Option<&'static str>,
+    open_files: Option<u32>,
+    ip: Ipv4Addr,
+}
+
+/// A directory of the process's own, with its configuration.
+#[derive(Debug)]
+pub(crate) struct Place {
+    dir: TempDir,
+}
+
+/// A process that runs. It is killed if it is dropped before it has ended.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pid: Pid,
+    log: Log,
+    place: Place,
+    _readers: JoinSet<()>,
+    pub(crate) http: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) at: Instant,
+    pub(crate) log: Log,
+    pub(crate) place: Place,
+}
+
+// ===== impl Place =====
+
+impl Place {
+    /// An empty one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no room for it.
+    pub(crate) fn new() -> io::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("torture-").tempdir()?;
+        fs::create_dir(dir.path().join("config"))?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The file that the configuration is in.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("config/app.toml")
+    }
+
+    /// Puts another configuration in place, at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be written.
+    pub(crate) fn configure(&self, text: impl AsRef<[u8]>) -> io::Result<()> {
+        let new = self.dir.path().join("app.toml.new");
+        fs::write(&new, text)?;
+        fs::rename(&new, self.config())
+    }
+}
+
+// ===== impl Program =====
+
+/// Each process gets an address of its own, so that no client of one ever meets another.
+static PROCESSES: AtomicU32 = AtomicU32::new(0);
+
+impl Program {
+    /// The program called `name` from where this one is.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it has not been built.
+    pub(crate) fn new(name: &str) -> Result<Self, BoxError> {
+        let here = std::env::current_exe()?;
+        let binary = here.with_file_name(name);
+        if !binary.is_file() {
+            return Err(format!("`{}` is not built", binary.display()).into());
+        }
+        let number = PROCESSES.fetch_add(1, Ordering::Relaxed) % (250 * 250);
+        let part = |part: u32| u8::try_from(part % 250).unwrap_or(0) + 2;
+        let ip = Ipv4Addr::new(127, 1, part(number / 250), part(number));
+        let place = Place::new()?;
+        Ok(Self {
+            binary,
+            place,
+            sets: Vec::new(),
+            in_file: Vec::new(),
+            planted: None,
+            open_files: None,
+            ip,
+        })
+    }
+
+    /// Builds in a mistake.
+    pub(crate) fn planted(mut self, planted: Option<&'static str>) -> Self {
+        if planted.is_some() {
+            self.binary = self.binary.with_file_name("target-planted");
+        }
+        self.planted = planted;
+        self
+    }
+
+    pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.sets.push(format!("{key}={value}"));
+        self
+    }
+
+    /// Leaves a key to the file, where this program would set it.
+    pub(crate) fn in_file(mut self, key: &'static str) -> Self {
+        self.in_file.push(key);
+        self
+    }
+
+    /// Limits how many files the process may have open.
+    pub(crate) fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn ip(&self) -> Ipv4Addr {
+        self.ip
+    }
+
+    /// Starts the process, and does not wait for anything.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be started.
+    pub(crate) fn spawn(self) -> Result<Process, BoxError> {
+        let mut command = match self.open_files {
+            None => Command::new(&self.binary),
+            Some(limit) => {
+                let mut shell = Command::new("/bin/sh");
+                let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(script).arg(&self.binary);
+                shell
+            }
+        };
+        let given = |key: &str| {
+            self.in_file.contains(&key) || self.sets.iter().any(|set| set.starts_with(key))
+        };
+        for (key, value) in [
+            ("http.addr", format!("{}:0", self.ip)),
+            ("admin.enabled", "false".to_owned()),
+            ("config.watch", "false".to_owned()),
+        ] {
+            if !given(key) {
+                command.arg("--set").arg(format!("{key}={value}"));
+            }
+        }
+        for set in &self.sets {
+            command.arg("--set").arg(set);
+        }
+        command.current_dir(self.place.path()).env_clear().kill_on_drop(true);
+        command.env("PATH", "/usr/bin:/bin");
+        if let Some(planted) = self.planted {
+            command.env("TORTURE_PLANTED", planted);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let pid = pid.ok_or("the process has no id")?;
+        let (log, mut readers) = (Log::new(), JoinSet::new());
+        if let Some(out) = child.stdout.take() {
+            readers.spawn(log.clone().read(out));
+        }
+        if let Some(err) = child.stderr.take() {
+            readers.spawn(log.clone().read(err));
+        }
+        let http = SocketAddr::from((self.ip, 0));
+        Ok(Process { child, pid, log, place: self.place, _readers: readers, http, admin: None })
+    }
+
+    /// Starts the process, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it ends instead, with what it has said.
+    pub(crate) async fn start(self) -> Result<Process, BoxError> {
+        let mut process = self.spawn()?;
+        process.ready().await?;
+        Ok(process)
+    }
+}
+
+// ===== impl Process =====
+
+impl Process {
+    /// Waits until the process says that it is ready, and where it listens.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it ends instead, with what it has said.
+    pub(crate) async fn ready(&mut self) -> Result<(), BoxError> {
+        let line = self.log.until(0, "\"addresses\":").await?;
+        let line: Value = serde_json::from_str(&line.text)?;
+        let addresses = line["fields"]["addresses"].as_str().unwrap_or_default().to_owned();
+        let of = |module: &str| {
+            addresses.split(' ').find_map(|address| {
+                let url = address.strip_prefix(module)?.strip_prefix('=')?;
+                url.split_once("://")?.1.parse().ok()
+            })
+        };
+        self.http = of("http").ok_or("it listens nowhere")?;
+        self.admin = of("admin");
+        Ok(())
+    }
+
+    pub(crate) fn dial(&self) -> Dial {
+        Dial::plain(self.http)
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
+    /// Sends a signal, and says when. One to a process that has ended is sent to nobody.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the process cannot be sent signals.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<Instant, BoxError> {
+        // Its id is still its own: it has not been waited for.
+        kill_process(self.pid, signal)?;
+        Ok(Instant::now())
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, and kills the process, if that takes longer than `limit`.
+    pub(crate) async fn ended(mut self, limit: Duration) -> Result<Ended, BoxError> {
+        let Ok(status) = timeout(limit, self.child.wait()).await else {
+            return Err(format!("it still ran after {limit:?}:\n{}", self.log.last_words()).into());
+        };
+        let at = Instant::now();
+        self.log.closed().await;
+        Ok(Ended { status: status?, at, log: self.log, place: self.place })
+    }
+
+    /// Asks it to stop and waits for that, where nothing about it is judged.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it does not stop in time, or not with 0.
+    pub(crate) async fn stop(self) -> Result<Ended, BoxError> {
+        self.signal(Signal::TERM)?;
+        let ended = self.ended(PATIENCE).await?;
+        if ended.status.success() {
+            Ok(ended)
+        } else {
+            let (status, words) = (ended.status, ended.log.last_words());
+            Err(format!("it ended with {status}:\n{words}").into())
+        }
+    }
+
+    /// How many bytes of memory are its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `/proc` does not say.
+    pub(crate) fn memory(&self) -> Result<u64, BoxError> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        Ok(kib.ok_or("no VmRSS")? * 1024)
+    }
+
+    /// How many files it has open.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `/proc` does not say.
+    pub(crate) fn open_files(&self) -> Result<usize, BoxError> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    }
+
+    /// How long it has had a processor, in all.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `/proc` does not say.
+    pub(crate) fn processor(&self) -> Result<Duration, BoxError> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let after_name = stat.rsplit_once(')').ok_or("no name")?.1;
+        let ticks: u64 = after_name
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap_or(0))
+            .sum();
+        // The kernel counts a hundred ticks a second for whoever reads this.
+        Ok(Duration::from_millis(ticks * 10))
+    }
+}
+
+// ===== impl Ended =====
+
+impl Ended {
+    /// The exit code, where it ended by itself.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+}

@@ -1,0 +1,120 @@
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    sync::watch,
+    time::timeout,
+};
+
+use super::PATIENCE;
+use crate::BoxError;
+
+/// What a process says, line by line. Clones read the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lines: Mutex<Vec<Line>>,
+    count: watch::Sender<Progress>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    lines: usize,
+    ended: usize,
+}
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) text: String,
+}
+
+// ===== impl Log =====
+
+impl Log {
+    pub(super) fn new() -> Self {
+        let count = watch::Sender::new(Progress::default());
+        Self { shared: Arc::new(Shared { lines: Mutex::default(), count }) }
+    }
+
+    pub(super) async fn read(self, from: impl AsyncRead + Unpin) {
+        let mut lines = BufReader::new(from).lines();
+        while let Ok(Some(text)) = lines.next_line().await {
+            let line = Line { text };
+            self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            self.shared.count.send_modify(|progress| progress.lines += 1);
+        }
+        self.shared.count.send_modify(|progress| progress.ended += 1);
+    }
+
+    /// How many lines there are.
+    pub(crate) fn len(&self) -> usize {
+        self.shared.count.borrow().lines
+    }
+
+    /// All lines from this one on.
+    pub(crate) fn from(&self, first: usize) -> Vec<Line> {
+        let lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.get(first..).unwrap_or_default().to_vec()
+    }
+
+    /// The first line with `needle` in it.
+    pub(crate) fn find(&self, needle: &str) -> Option<Line> {
+        self.from(0).into_iter().find(|line| line.text.contains(needle))
+    }
+
+    /// Waits for a line with `needle` in it, the first of those from `first` on.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is none within half a minute, or the process ends before.
+    pub(crate) async fn until(&self, first: usize, needle: &str) -> Result<Line, BoxError> {
+        self.until_any(first, &[needle]).await
+    }
+
+    /// As [`until`](Self::until), with one of several words.
+    ///
+    /// # Errors
+    ///
+    /// As [`until`](Self::until).
+    pub(crate) async fn until_any(&self, first: usize, needles: &[&str]) -> Result<Line, BoxError> {
+        let mut progress = self.shared.count.subscribe();
+        let mut next = first;
+        let found = timeout(PATIENCE, async {
+            loop {
+                let now = *progress.borrow_and_update();
+                let lines = self.from(next);
+                next += lines.len();
+                let has = |line: &Line| needles.iter().any(|needle| line.text.contains(needle));
+                if let Some(line) = lines.into_iter().find(has) {
+                    return Some(line);
+                }
+                if now.ended == 2 || progress.changed().await.is_err() {
+                    return None;
+                }
+            }
+        });
+        let missing = || format!("it never said {needles:?}:\n{}", self.last_words()).into();
+        found.await.ok().flatten().ok_or_else(missing)
+    }
+
+    pub(super) async fn closed(&self) {
+        let mut progress = self.shared.count.subscribe();
+        // Whoever inherited the pipe would hold it open; the lines so far are enough then.
+        let _ = timeout(Duration::from_secs(1), progress.wait_for(|now| now.ended == 2)).await;
+    }
+
+    /// The last lines, to be read by people.
+    pub(crate) fn last_words(&self) -> String {
+        let lines = self.from(self.len().saturating_sub(12));
+        let lines: Vec<_> = lines.iter().map(|line| format!("        | {}", line.text)).collect();
+        lines.join("\n")
+    }
+}

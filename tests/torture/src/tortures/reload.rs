@@ -1,0 +1,304 @@
+//! Configurations that change under load, often, and under the eyes of their readers.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rand::{RngExt as _, rngs::StdRng};
+use rustix::process::Signal;
+use serde::Deserialize;
+use tokio::time::{Instant, interval, sleep};
+
+use crate::{
+    BoxError,
+    client::{Answer, Dial},
+    load::{Expected, Plan},
+    process::Process,
+    suite::Setting,
+    verdict::Verdict,
+};
+
+/// By how much memory may differ without having grown.
+const FLAT_BYTES: u64 = 5 << 20;
+
+/// What a number is above that nobody may ever see, because it is refused.
+const FORBIDDEN: u64 = 1_000_000_000;
+
+/// What the target says about the configuration that answers.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) generation: u64,
+    pub(crate) hash: u64,
+    left: u64,
+    right: u64,
+    applied: u64,
+}
+
+/// Asks which configuration is in force.
+///
+/// # Errors
+///
+/// Returns an error if the target does not answer.
+pub(crate) async fn seen(dial: &Dial) -> Result<Seen, BoxError> {
+    let answer = dial.get("/generation").await.map_err(|outcome| format!("{outcome:?}"))?;
+    Ok(serde_json::from_slice(&answer.body)?)
+}
+
+fn text(number: u64, refused: bool) -> String {
+    format!("[left]\nnumber = {number}\n\n[right]\nnumber = {number}\nrefused = {refused}\n")
+}
+
+/// What somebody may leave in the file in the middle of a storm.
+fn anything(random: &mut StdRng) -> String {
+    let number = random.random_range(1..1000);
+    match random.random_range(0..4) {
+        0 => text(number, false),
+        1 => text(number, true),
+        2 => format!("[left]\nnumber = {number}\n[right"),
+        _ => "[left]\nnumber = \"many\"\n".to_owned(),
+    }
+}
+
+fn plan(
+    clients: usize,
+    think: Duration,
+    path: &'static str,
+    expected: Expected,
+    seed: u64,
+) -> Plan {
+    let (keep_alive, connecting) = (clients - clients / 4, clients / 4);
+    Plan {
+        keep_alive,
+        connecting,
+        think,
+        think_connecting: think,
+        at_once: 25,
+        path,
+        expected,
+        seed,
+    }
+}
+
+/// C1: ten thousand SIGHUPs in a second, the file rewritten all the while, and 128 clients.
+pub(crate) async fn storm(setting: Setting) -> Result<Verdict, BoxError> {
+    let (mut verdict, mut random) = (Verdict::default(), setting.random(31));
+    let storms = setting.times(1, 30);
+    let program = setting.program("target")?;
+    program.place().configure(text(0, false))?;
+    let process = program.start().await?;
+    let dial = process.dial();
+    let think = Duration::from_millis(400);
+    let load = plan(128, think, "/", Expected::text("hello"), setting.seed).start(&dial);
+    load.history.reaches(300).await;
+    warm_up(&process, &dial).await?;
+
+    let (mut signals, mut applied, mut slowest) = (0, 0, Duration::ZERO);
+    let before = process.memory()?;
+    for storm in 0..storms {
+        let (from, began) = (seen(&dial).await?.generation, Instant::now());
+        signals += hail(&process, &mut random).await?;
+        let last = FORBIDDEN / 2 + u64::try_from(storm)?;
+        process.place().configure(text(last, false))?;
+        let asked = process.signal(Signal::HUP)?;
+        let now = loop {
+            let now = seen(&dial).await?;
+            if now.applied == last || asked.elapsed() > Duration::from_secs(5) {
+                break now;
+            }
+            sleep(Duration::from_millis(5)).await;
+        };
+        slowest = slowest.max(asked.elapsed());
+        verdict.require(now.left == last, || format!("the last content never came: {now:?}"));
+        let rate = f64::from(u32::try_from(now.generation - from)?) / began.elapsed().as_secs_f64();
+        applied += now.generation - from;
+        verdict.require(rate <= 11.0, || format!("{rate:.1} reloads were applied in a second"));
+    }
+    let (after, rate) = (process.memory()?, load.rate());
+    let history = load.stop().await;
+    verdict.load(rate);
+    verdict.injected("signals", storms * 10_000, signals);
+    verdict.nothing_lost(&history.records());
+    verdict.figure(format_args!("{applied} applied"));
+    verdict.figure(format_args!("last content after {slowest:.0?}"));
+    verdict.require(slowest <= Duration::from_secs(1), || {
+        format!("the last content came into force after {slowest:?}")
+    });
+    flat(&mut verdict, before, after);
+    process.stop().await?;
+    Ok(verdict)
+}
+
+/// Sends ten thousand signals in a second, and rewrites the file meanwhile.
+async fn hail(process: &Process, random: &mut StdRng) -> Result<usize, BoxError> {
+    let (mut ticks, mut sent) = (interval(Duration::from_millis(1)), 0);
+    let began = Instant::now();
+    for tick in 0..1000 {
+        ticks.tick().await;
+        for _ in 0..10 {
+            process.signal(Signal::HUP)?;
+            sent += 1;
+        }
+        if tick % 7 == 0 {
+            let text = anything(random);
+            if random.random() {
+                process.place().configure(text)?;
+            } else {
+                // As editors do that write in place.
+                std::fs::write(process.place().config(), text)?;
+            }
+        }
+    }
+    let took = began.elapsed();
+    if took > Duration::from_millis(1500) {
+        return Err(format!("the signals took {took:?} to send").into());
+    }
+    Ok(sent)
+}
+
+/// Has the target do for the first time what it will be measured at.
+async fn warm_up(process: &Process, dial: &Dial) -> Result<(), BoxError> {
+    for number in 1..30 {
+        process.place().configure(text(number, false))?;
+        reload(dial).await?;
+        process.place().configure("[left\n")?;
+        reload(dial).await?;
+    }
+    Ok(())
+}
+
+/// Has the file read again, and says what became of it.
+async fn reload(dial: &Dial) -> Result<String, BoxError> {
+    #[derive(Deserialize)]
+    struct Reloaded {
+        outcome: String,
+    }
+    let answer = dial.post("/reload").await.map_err(|outcome| format!("reload: {outcome:?}"))?;
+    Ok(serde_json::from_slice::<Reloaded>(&answer.body)?.outcome)
+}
+
+/// Requires that memory has not grown.
+pub(crate) fn flat(verdict: &mut Verdict, before: u64, after: u64) {
+    let grown = after.saturating_sub(before);
+    let kib = grown / 1024;
+    verdict.figure(format_args!("memory +{kib} KiB"));
+    verdict.require(grown <= FLAT_BYTES, || format!("memory grew by {kib} KiB"));
+}
+
+/// C3: a thousand changes, one in five refused, and 64 clients that see one of them at a time.
+pub(crate) async fn generations(setting: Setting) -> Result<Verdict, BoxError> {
+    let (mut verdict, swaps) = (Verdict::default(), setting.times(1000, 20_000));
+    let program = setting.program("target")?;
+    program.place().configure(text(0, false))?;
+    let process = program.start().await?;
+    let dial = process.dial();
+    let witness = Arc::new(Mutex::new(Witness::default()));
+    let judge = Arc::clone(&witness);
+    let expected = Expected::to_be(move |answer| {
+        judge.lock().unwrap_or_else(PoisonError::into_inner).believes(answer)
+    });
+    let think = Duration::from_millis(120);
+    let load = plan(64, think, "/generation", expected, setting.seed).start(&dial);
+    load.history.reaches(100).await;
+
+    let (mut applied, mut refused) = (0, 0);
+    for swap in 1..=u64::try_from(swaps)? {
+        let veto = swap % 5 == 0;
+        let number = if veto { FORBIDDEN + swap } else { swap };
+        process.place().configure(text(number, veto))?;
+        let outcome = reload(&dial).await?;
+        let expected = if veto { "vetoed" } else { "applied" };
+        verdict.require(outcome == expected, || format!("swap {swap} was {outcome}"));
+        applied += usize::from(outcome == "applied");
+        refused += usize::from(outcome == "vetoed");
+    }
+    let rate = load.rate();
+    let records = load.stop().await.records();
+    verdict.load(rate);
+    verdict.injected("swaps tried", swaps, applied + refused);
+    verdict.figure(format_args!("{refused} of them refused"));
+    verdict.nothing_lost(&records);
+    process.stop().await?;
+    let witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
+    let generations = witness.generations.len();
+    verdict.figure(format_args!("{generations} generations seen"));
+    // Whoever saw none of them cannot have seen two at once.
+    verdict.require(generations >= applied / 10, || format!("{generations} generations seen"));
+    for fault in &witness.faults {
+        verdict.require(false, || fault.clone());
+    }
+    Ok(verdict)
+}
+
+/// Compares what all clients see.
+#[derive(Default)]
+struct Witness {
+    /// The hash and the number of each generation.
+    generations: BTreeMap<u64, (u64, u64)>,
+    faults: Vec<String>,
+}
+
+impl Witness {
+    fn believes(&mut self, answer: &Answer) -> bool {
+        let Ok(seen) = serde_json::from_slice::<Seen>(&answer.body) else { return false };
+        let known = *self.generations.entry(seen.generation).or_insert((seen.hash, seen.left));
+        let whole = seen.left == seen.right && known == (seen.hash, seen.left);
+        let allowed = seen.left < FORBIDDEN && seen.applied < FORBIDDEN;
+        if !(whole && allowed) && self.faults.len() < 3 {
+            self.faults.push(format!("a response saw {seen:?}"));
+        }
+        whole && allowed
+    }
+}
+
+/// C4: an address cannot change while the server runs: that is refused by name, and nothing else
+/// happens.
+pub(crate) async fn address(setting: Setting) -> Result<Verdict, BoxError> {
+    let (mut verdict, rounds) = (Verdict::default(), setting.times(10, 100));
+    let program = setting.program("target")?.in_file("http.addr");
+    let ip = program.ip();
+    let free = || TcpListener::bind((ip, 0))?.local_addr();
+    let (here, elsewhere) = (free()?, free()?);
+    let taken = TcpListener::bind((ip, 0))?;
+    let at = |address: &dyn std::fmt::Display, number: u64| {
+        format!("[http]\naddr = \"{address}\"\n\n{}", text(number, false))
+    };
+    program.place().configure(at(&here, 0))?;
+    let process = program.start().await?;
+    let dial = process.dial();
+    let think = Duration::from_millis(400);
+    let load = plan(64, think, "/", Expected::text("hello"), setting.seed).start(&dial);
+    load.history.reaches(100).await;
+
+    let (taken, mut refusals) = (taken.local_addr()?, 0);
+    for round in 1..=u64::try_from(rounds)? {
+        for address in [taken, elsewhere] {
+            process.place().configure(at(&address, round))?;
+            let first = process.log().len();
+            process.signal(Signal::HUP)?;
+            let line = process.log().until(first, "the old configuration stays in force").await?;
+            refusals += 1;
+            verdict.require(line.text.contains("http.addr"), || {
+                format!("the refusal does not name the key: {}", line.text)
+            });
+        }
+        let now = seen(&dial).await?;
+        verdict.require(now.left == round - 1, || format!("half of a refusal applied: {now:?}"));
+        let moved = Dial::plain(elsewhere).connect().await.is_ok();
+        verdict.require(!moved, || format!("somebody listens at {elsewhere}"));
+        // And back, with the rest of the change.
+        process.place().configure(at(&here, round))?;
+        let first = process.log().len();
+        process.signal(Signal::HUP)?;
+        process.log().until(first, "another configuration is in force").await?;
+    }
+    let rate = load.rate();
+    let history = load.stop().await;
+    verdict.load(rate);
+    verdict.injected("refusals", 2 * rounds, refusals);
+    verdict.nothing_lost(&history.records());
+    process.stop().await?;
+    Ok(verdict)
+}

@@ -1,0 +1,58 @@
+use std::{sync::Arc, time::Duration};
+
+use framework::{
+    config::duration,
+    core::{BoxModule, Modules},
+    prelude::*,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the target starts: section `boot`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BootSettings {
+    /// How long each of the sixteen steps of the start takes. Defaults to nothing at all.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub step: Duration,
+}
+
+impl Settings for BootSettings {}
+
+/// The modules that make the start take sixteen steps, one after the other, so that a signal can
+/// come between any two of them.
+#[must_use]
+pub fn boot() -> impl Modules {
+    vec![
+        BoxModule::new(module_fn("boot-one", |reg| {
+            reg.provide_value(Arc::new(Started::<0>));
+            link::<0, 1>(reg);
+        })),
+        BoxModule::new(module_fn("boot-two", link::<1, 2>)),
+        BoxModule::new(module_fn("boot-three", link::<2, 3>)),
+        BoxModule::new(module_fn("boot-four", link::<3, 4>)),
+    ]
+}
+
+/// That the link with this number has started.
+struct Started<const N: usize>;
+
+fn link<const BEFORE: usize, const N: usize>(reg: &mut Registrar<'_>) {
+    let settings = reg.config::<BootSettings>("boot");
+    let before = reg.need::<Started<BEFORE>>();
+    let own = settings.clone();
+    reg.provide(move |cx| async move {
+        let _ = cx.get(&before);
+        tokio::time::sleep(own.get().step).await;
+        Ok(Started::<N>)
+    });
+    for step in ["connect", "migrate", "warm-up"] {
+        let settings = settings.clone();
+        reg.setup(step, move |_cx| async move {
+            tokio::time::sleep(settings.get().step).await;
+            Ok(())
+        });
+    }
+    reg.teardown("leave", |_cx| async { Ok(()) });
+}

@@ -1,0 +1,139 @@
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use framework::{
+    axum::{
+        body::Body,
+        extract::ws::Message,
+        response::{IntoResponse, Response, Sse, sse::Event},
+    },
+    http::{HttpHandle, WebSocketUpgrade},
+    prelude::*,
+};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// A part of an endless response.
+const CHUNK: Bytes = Bytes::from_static(&[b'x'; 16 * 1024]);
+
+/// How often a stream of events says something.
+const EVENT_EVERY: Duration = Duration::from_millis(50);
+
+/// A route for each kind of traffic.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    http: HttpHandle,
+}
+
+#[derive(Deserialize)]
+struct Slowly {
+    /// How long the response takes, in milliseconds.
+    ms: u64,
+}
+
+impl Traffic {
+    /// Counts what goes through the server behind this handle: it shows that of itself, which
+    /// would be a circle if it were needed.
+    #[must_use]
+    pub fn new(http: HttpHandle) -> Self {
+        Self { http }
+    }
+}
+
+impl Module for Traffic {
+    fn name(&self) -> &'static str {
+        "traffic"
+    }
+
+    fn register(self, reg: &mut Registrar<'_>) {
+        let Self { http } = self;
+        let routes = Router::new()
+            .route("/", get(async || "hello"))
+            .route("/slow", get(slow))
+            .route("/begun", get(begun))
+            .route("/endless", get(endless))
+            .route("/pieces", get(pieces))
+            .route("/events", get(events))
+            .route("/socket", get(socket))
+            .route("/echo", post(echo))
+            .route("/counters", get(counters));
+        reg.routes_with(routes, move |_cx| Ok(http.clone()));
+    }
+}
+
+async fn slow(Query(Slowly { ms }): Query<Slowly>) -> &'static str {
+    sleep(Duration::from_millis(ms)).await;
+    "slow"
+}
+
+#[derive(Deserialize)]
+struct Begun {
+    /// Which request it is.
+    number: u64,
+    /// How long the response takes, in milliseconds.
+    ms: u64,
+}
+
+/// Tells the log at once that the request has arrived.
+async fn begun(Query(Begun { number, ms }): Query<Begun>) -> &'static str {
+    tracing::info!(begun = number, "a request was begun");
+    sleep(Duration::from_millis(ms)).await;
+    "begun"
+}
+
+async fn endless() -> Body {
+    Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(CHUNK)))
+}
+
+/// A response of ten parts with pauses between them.
+async fn pieces(Query(Slowly { ms }): Query<Slowly>) -> Body {
+    let pause = Duration::from_millis(ms) / 10;
+    Body::from_stream(stream::unfold(0_u8, move |sent| async move {
+        if sent == 10 {
+            return None;
+        }
+        sleep(pause).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b"piece\n")), sent + 1))
+    }))
+}
+
+async fn events() -> impl IntoResponse {
+    let mut ticks = interval(EVENT_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Sse::new(stream::unfold((ticks, 0_u64), |(mut ticks, number)| async move {
+        ticks.tick().await;
+        let event = Event::default().data(number.to_string());
+        Some((Ok::<_, Infallible>(event), (ticks, number + 1)))
+    }))
+}
+
+async fn socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            if matches!(message, Message::Text(_) | Message::Binary(_))
+                && socket.send(message).await.is_err()
+            {
+                return;
+            }
+        }
+    })
+}
+
+async fn echo(body: Bytes) -> Bytes {
+    body
+}
+
+/// What must come back to nothing when nobody is there any more.
+async fn counters(State(http): State<HttpHandle>) -> Json<Value> {
+    let traffic = http.traffic();
+    let count = |of: fn(&framework::http::Traffic) -> usize| traffic.as_ref().map_or(0, of);
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    Json(json!({
+        "connections": count(framework::http::Traffic::open_connections),
+        "requests": count(framework::http::Traffic::requests_in_flight),
+        "upgraded": count(framework::http::Traffic::upgraded_connections),
+        "tasks": tasks,
+    }))
+}
