@@ -147,19 +147,20 @@ async fn a_stream_without_room_is_cancelled_and_the_others_go_on() {
         client.send(WINDOW_UPDATE, 0, 0, &(8_u32 << 20).to_be_bytes()).await;
         let stalled = client.get(path).await;
         let mut others = 0;
-        let reset = loop {
-            // Another stream is answered again and again, all the while.
-            let other = client.get("/").await;
-            let frame = client
-                .until(|frame| {
-                    frame.kind == RST_STREAM || (frame.id == other && frame.ends_stream())
-                })
-                .await;
-            if frame.kind == RST_STREAM {
-                break frame;
+        let until_reset = async {
+            loop {
+                // Another stream is answered again and again, all the while.
+                let other = client.get("/").await;
+                let ends = |frame: &Frame| frame.id == other && frame.ends_stream();
+                let frame = client.until(|it| it.kind == RST_STREAM || ends(it)).await;
+                if frame.kind == RST_STREAM {
+                    return frame;
+                }
+                others += 1;
             }
-            others += 1;
         };
+        let reset = timeout(Duration::from_secs(20), until_reset).await;
+        let reset = reset.expect("the stream that has no room goes on for ever");
         assert_eq!((reset.id, reset.number()), (stalled, CANCEL), "{path}");
         assert!(others > 0, "{path}");
         let after = client.get("/").await;
