@@ -1,5 +1,32 @@
 //! What an application's process needs around it: one instance, a way into the background, a
 //! service manager that is kept informed, and a socket that its operators speak to.
+//!
+//! * [`Instance`] is the one process that holds a PID file; [`RunFiles`] says where that is, and
+//!   what lies beside it.
+//! * [`ControlServer`] and [`ControlClient`] are the two ends of the operators' socket.
+//! * [`detach`] goes into the background, and tells the launcher how it went.
+//! * [`StartedBy`] is what the service manager says, [`Notifier`] what it is told.
+//! * [`BlockedSignals`] keeps signals until somebody listens to them.
+//! * [`DumpFiles`] are the last debug dumps, and [`release_startup_memory`] gives back what only the
+//!   start needed.
+//! * `WorkerPool` (feature `pool`) has threads for work that keeps a processor busy;
+//!   `WorkerPoolModule` (feature `module`) offers it to an application.
+//!
+//! Each works without modules. The verbs in `framework-cli` put them together.
+//!
+//! # Examples
+//!
+//! ```
+//! use framework_process::Instance;
+//!
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("app.pid");
+//! let instance = Instance::acquire(&path)?;
+//! assert!(Instance::acquire(&path).is_err());
+//! drop(instance);
+//! assert!(Instance::acquire(&path).is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![deny(missing_docs)]
 
