@@ -7,7 +7,7 @@ use std::{
         fd::{AsRawFd as _, OwnedFd},
         unix::{fs::PermissionsExt as _, net::UnixDatagram},
     },
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -192,8 +192,8 @@ fn signals_write_a_dump_and_open_the_log_again() {
     let args = ["serve", "--pid-file", "app.pid", "--set", "telemetry.log.file=app.log"];
     let mut command = place.command(&args);
     command.stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let pid = Pid::from_child(&child);
+    let mut child = Killed(command.spawn().unwrap());
+    let pid = Pid::from_child(&child.0);
     let log = place.path().join("app.log");
     let until = |path: &std::path::Path, needle: &str| {
         let begun = std::time::SystemTime::now();
@@ -213,7 +213,18 @@ fn signals_write_a_dump_and_open_the_log_again() {
     kill_process(pid, Signal::USR2).unwrap();
     until(&log, "the log is open again");
     kill_process(pid, Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+}
+
+/// A process that ends with its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It has ended by itself, if the test has passed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A service manager that listens.
