@@ -33,6 +33,22 @@ pub struct SystemSample {
     pub cpu_ratio: Option<f64>,
 }
 
+impl SystemSample {
+    /// The sample as JSON, as operators' pages and dumps have it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "memory_total_bytes": self.memory_total_bytes,
+            "memory_used_bytes": self.memory_used_bytes,
+            "rss_bytes": self.rss_bytes,
+            "threads": self.threads,
+            "open_fds": self.open_fds,
+            "cpus": self.cpus,
+            "cpu_ratio": self.cpu_ratio,
+        })
+    }
+}
+
 /// What one look gives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {

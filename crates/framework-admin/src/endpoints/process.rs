@@ -65,13 +65,5 @@ fn runtime() -> Option<Value> {
 
 fn system(state: &AdminState) -> Option<Value> {
     let sample = state.metrics.system().sample_if_older(SAMPLE_AGE).ok()?;
-    Some(json!({
-        "memory_total_bytes": sample.memory_total_bytes,
-        "memory_used_bytes": sample.memory_used_bytes,
-        "rss_bytes": sample.rss_bytes,
-        "threads": sample.threads,
-        "open_fds": sample.open_fds,
-        "cpus": sample.cpus,
-        "cpu_ratio": sample.cpu_ratio,
-    }))
+    Some(sample.to_json())
 }
