@@ -1,5 +1,6 @@
 //! What is answered at each path.
 
+mod cluster;
 mod config;
 mod graph;
 mod health;
@@ -37,6 +38,7 @@ pub fn router(state: AdminState, who: Guard) -> StackService<Router> {
         .route("/", get(index::show))
         .route("/health", get(health::answer))
         .route("/metrics", get(metrics::render))
+        .route("/cluster", get(cluster::show))
         .route("/debug", get(process::show))
         .route("/debug/config", get(config::show))
         .route("/debug/config/history", get(config::history))

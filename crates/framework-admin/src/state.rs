@@ -1,7 +1,9 @@
 use std::{fmt, sync::Arc};
 
 use framework_config::ConfigHandle;
-use framework_core::{Context, Lifecycle, Need, OptionalNeed, Phase, Registrar, SlotTable};
+use framework_core::{
+    ClusterView, Context, Lifecycle, Need, OptionalNeed, Phase, Registrar, SlotTable,
+};
 use framework_http::{HttpHandle, Readiness};
 use framework_observability::{AppIdentity, HealthBoard, LogLevel, Metrics};
 use framework_registry::Graph;
@@ -15,6 +17,7 @@ pub struct AdminState {
     pub(crate) board: Arc<HealthBoard>,
     pub(crate) level: LogLevel,
     pub(crate) config: Option<Arc<ConfigHandle>>,
+    pub(crate) cluster: Option<Arc<dyn ClusterView>>,
     values: Arc<SlotTable>,
 }
 
@@ -25,6 +28,7 @@ pub(crate) struct Needs {
     board: Need<HealthBoard>,
     level: Need<LogLevel>,
     config: OptionalNeed<ConfigHandle>,
+    cluster: OptionalNeed<dyn ClusterView>,
 }
 
 impl AdminState {
@@ -43,6 +47,7 @@ impl AdminState {
             board,
             level: LogLevel::detached(),
             config: None,
+            cluster: None,
             values: Arc::default(),
         }
     }
@@ -58,6 +63,13 @@ impl AdminState {
     #[must_use]
     pub fn config(mut self, config: ConfigHandle) -> Self {
         self.config = Some(Arc::new(config));
+        self
+    }
+
+    /// Speaks for all processes of a cluster.
+    #[must_use]
+    pub fn cluster(mut self, cluster: Arc<dyn ClusterView>) -> Self {
+        self.cluster = Some(cluster);
         self
     }
 
@@ -95,6 +107,7 @@ impl Needs {
             board: reg.need(),
             level: reg.need(),
             config: reg.need_optional(),
+            cluster: reg.need_optional(),
         }
     }
 
@@ -106,6 +119,7 @@ impl Needs {
             board: cx.get(&self.board),
             level: LogLevel::clone(&cx.get(&self.level)),
             config: cx.get_optional(&self.config),
+            cluster: cx.get_optional(&self.cluster),
             values: Arc::clone(&cx.environment().slots),
         }
     }

@@ -1,4 +1,4 @@
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf};
 
 use clap::{
     Arg, ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
@@ -49,6 +49,19 @@ pub(crate) enum Verb {
         #[command(flatten)]
         instance: InstanceArgs,
     },
+    /// Starts the running instance again, without a moment in which nobody serves
+    ///
+    /// A cluster replaces its workers one after the other: each new one has to be ready and well
+    /// before the old one is let go. If one is not, the old ones stay.
+    ///
+    /// An application of one process is replaced by a new process at the same addresses.
+    Restart(InstanceArgs),
+    /// Starts the program that is on the disk now in the place of the running instance, without a
+    /// moment in which nobody serves
+    ///
+    /// The new process has to be ready before the old one lets go. If it is not, the old one serves
+    /// as before.
+    Upgrade(InstanceArgs),
     /// Has the running instance write down how everything is, for somebody who looks for an error
     Dump(InstanceArgs),
     /// Looks after the log of the running instance
@@ -113,6 +126,10 @@ pub(crate) struct ServeArgs {
     /// Holds a file, so that no second instance starts with it
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
+    /// Runs the application in several processes, which one more watches; without a number, in as
+    /// many as there are processors
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    pub(crate) cluster: Option<Option<NonZeroUsize>>,
 }
 
 #[derive(Debug, Args)]

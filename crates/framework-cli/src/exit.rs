@@ -2,6 +2,7 @@ use std::{error::Error, io, process::ExitCode};
 
 use framework_app::RunError;
 use framework_core::Chain;
+use framework_process::ClusterFailed;
 
 /// How a process ends, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +75,10 @@ impl Exit {
 
 /// What the operating system said first decides.
 fn of_chain(error: &(dyn Error + 'static)) -> Exit {
+    let failed = Chain(error).iter().find_map(|cause| cause.downcast_ref::<ClusterFailed>());
+    if let Some(failed) = failed {
+        return Exit::from_code(failed.code);
+    }
     let mut kinds = Chain(error).iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
     let exit = kinds.find_map(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Some(Exit::AddressInUse),

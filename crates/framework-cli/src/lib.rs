@@ -28,6 +28,7 @@
 #![deny(missing_docs)]
 
 mod args;
+mod cluster;
 pub mod codes;
 mod console;
 mod excerpt;
@@ -37,8 +38,10 @@ mod module;
 mod operator;
 mod prepare;
 mod run;
+mod running;
 mod settings;
 mod signals;
+mod succession;
 mod verbs;
 
 pub use self::{

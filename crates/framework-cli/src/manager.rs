@@ -1,7 +1,10 @@
 use std::{
     io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, PoisonError},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,7 +12,7 @@ use framework_core::{BoxFuture, Lifecycle, Module, Phase, Registrar, SocketSourc
 use framework_process::{InheritedSocket, State};
 use tokio::time::sleep;
 
-use crate::operator::Operator;
+use crate::{operator::Operator, running::addresses_of};
 
 /// How often the service manager hears that the process still gets on with its start or its end.
 const GETTING_ON: Duration = Duration::from_secs(2);
@@ -17,34 +20,75 @@ const GETTING_ON: Duration = Duration::from_secs(2);
 /// How much longer it then waits.
 const LONGER: Duration = Duration::from_secs(10);
 
-/// Sockets that the service manager has bound, for the servers whose addresses they are.
+/// The listening sockets of this process: those that were handed over to it, for the servers whose
+/// addresses they are, and all that are in use, for the process that comes after it.
 #[derive(Debug)]
 pub(crate) struct HandedOver {
     sockets: Mutex<Vec<InheritedSocket>>,
+    in_use: Mutex<Vec<InheritedSocket>>,
+    handed_on: AtomicBool,
 }
 
 impl HandedOver {
     pub(crate) fn new(sockets: Vec<InheritedSocket>) -> Arc<Self> {
-        Arc::new(Self { sockets: Mutex::new(sockets) })
+        let (in_use, handed_on) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { sockets: Mutex::new(sockets), in_use, handed_on })
     }
 
     /// Those that nobody has asked for, by name.
     pub(crate) fn left(&self) -> Vec<String> {
-        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        sockets.iter().map(|socket| socket.name.clone()).collect()
+        lock(&self.sockets).iter().map(|socket| socket.name.clone()).collect()
+    }
+
+    /// Duplicates of those in use, by the addresses that the configuration calls them.
+    pub(crate) fn duplicates(&self) -> io::Result<Vec<InheritedSocket>> {
+        let in_use = lock(&self.in_use);
+        let duplicate = |it: &InheritedSocket| -> io::Result<_> {
+            Ok(InheritedSocket { name: it.name.clone(), socket: it.socket.try_clone()? })
+        };
+        in_use.iter().map(duplicate).collect()
+    }
+
+    /// Another process listens at all of them.
+    pub(crate) fn hand_on(&self) {
+        self.handed_on.store(true, Ordering::SeqCst);
+    }
+
+    fn keep(&self, address: &str, socket: BorrowedFd<'_>) {
+        match socket.try_clone_to_owned() {
+            Ok(socket) => {
+                lock(&self.in_use).push(InheritedSocket { name: address.to_owned(), socket });
+            }
+            Err(error) => tracing::warn!(%error, address, "a restart would refuse connections"),
+        }
     }
 }
 
 impl SocketSource for HandedOver {
     fn socket(&self, name: &str, address: &str) -> BoxFuture<io::Result<Option<OwnedFd>>> {
-        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sockets = lock(&self.sockets);
         let at = sockets.iter().position(|socket| socket.is(name, address));
         let socket = at.map(|at| sockets.remove(at).socket);
+        if let Some(socket) = &socket {
+            self.keep(address, socket.as_fd());
+        }
         Box::pin(async move { Ok(socket) })
+    }
+
+    fn bound(&self, address: &str, socket: BorrowedFd<'_>) {
+        self.keep(address, socket);
+    }
+
+    fn has_handed_on(&self) -> bool {
+        self.handed_on.load(Ordering::SeqCst)
     }
 }
 
-/// Offers the sockets that were handed over to whoever listens.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Offers the sockets that were handed over to whoever listens, and remembers those that they bind.
 #[derive(Debug)]
 pub(crate) struct HandedOverModule(pub(crate) Arc<HandedOver>);
 
@@ -104,7 +148,7 @@ pub(crate) async fn keep_informed(
 fn tell_phase(operator: &Operator, lifecycle: &Lifecycle, phase: Phase) {
     match phase {
         Phase::Ready => {
-            let addresses = crate::operator::addresses(lifecycle).join(" ");
+            let addresses = addresses_of(lifecycle).join(" ");
             operator.tell(&[State::Ready, State::Status(&format!("serving {addresses}"))]);
         }
         Phase::LameDuck | Phase::Draining | Phase::Stopping => {

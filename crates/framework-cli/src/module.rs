@@ -3,10 +3,11 @@ use std::sync::{Arc, OnceLock};
 use framework_app::Budgets;
 use framework_config::{Config, ConfigExt as _};
 use framework_core::{Module, Registrar};
+use framework_process::ClusterSettings;
 
 use crate::{AppSettings, ShutdownSettings};
 
-/// Claims the sections `app` and `shutdown` of the configuration.
+/// Claims the sections `app`, `shutdown` and `cluster` of the configuration.
 ///
 /// [`adjust`](Self::adjust) puts the latter into force.
 ///
@@ -61,6 +62,8 @@ impl Module for AppModule {
         // Whoever sets up the log and the metrics reads it before there are modules; claiming it
         // has it checked and shown.
         reg.config::<AppSettings>("app");
+        // Read by whoever starts several processes of the application.
+        reg.config::<ClusterSettings>("cluster");
         let shutdown = reg.config::<ShutdownSettings>("shutdown");
         let _ = self.shutdown.set(shutdown);
     }

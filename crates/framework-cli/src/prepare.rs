@@ -2,12 +2,17 @@ use std::sync::Arc;
 
 use framework_app::AppBuilder;
 use framework_config::{ConfigHandle, ConfigModule, Loaded, Settings, Sources};
-use framework_core::Issue;
+use framework_core::{Issue, Module};
 use framework_observability::{
     AppIdentity, HealthBoard, LogLevel, Metrics, ObservabilityModule, TelemetrySettings,
 };
 
-use crate::{AppModule, AppSettings, codes};
+use framework_process::ClusterSettings;
+
+use crate::{
+    AppModule, AppSettings, ShutdownSettings, codes,
+    manager::{HandedOver, HandedOverModule},
+};
 
 /// An application with the configuration that the command line says.
 pub(crate) struct Prepared {
@@ -26,6 +31,8 @@ pub(crate) struct Configured {
     identity: AppIdentity,
     /// `None` if the section is wrong, which planning tells along with everything else.
     pub(crate) telemetry: Option<TelemetrySettings>,
+    pub(crate) cluster: Option<ClusterSettings>,
+    pub(crate) shutdown: Option<ShutdownSettings>,
 }
 
 impl Configured {
@@ -57,12 +64,20 @@ impl Configured {
         let telemetry = read
             .and_then(|loaded| section(loaded, "telemetry"))
             .or_else(|| section(last_good().as_ref()?, "telemetry"));
+        let cluster = read.and_then(|loaded| section(loaded, "cluster"));
+        let shutdown = read.and_then(|loaded| section(loaded, "shutdown"));
         let module = ConfigModule::new(loaded).loaded_from(sources.clone());
-        Ok(Self { app, module, identity, telemetry })
+        Ok(Self { app, module, identity, telemetry, cluster, shutdown })
     }
 
-    /// Hands the configuration to the application, and `level` for its operators to change.
-    pub(crate) fn prepare(self, level: LogLevel) -> Prepared {
+    /// As [`prepare`](Self::prepare), for an application that is only looked at.
+    pub(crate) fn prepare_to_look(self) -> Prepared {
+        self.prepare(LogLevel::detached(), HandedOverModule(HandedOver::new(Vec::new())))
+    }
+
+    /// Hands the configuration to the application, `level` for its operators to change, and the
+    /// module that offers it listening sockets.
+    pub(crate) fn prepare(self, level: LogLevel, sockets: impl Module) -> Prepared {
         let Self { app, module, identity, .. } = self;
         let config = module.handle();
         let settings = AppModule::new();
@@ -72,12 +87,13 @@ impl Configured {
             .adjust_budgets(settings.adjust())
             .default_modules(module)
             .default_modules(settings)
-            .default_modules(observability.log_level(level));
+            .default_modules(observability.log_level(level))
+            .default_modules(sockets);
         Prepared { app, config, identity, metrics, board }
     }
 }
 
-fn section<T: Settings>(loaded: &Loaded, name: &str) -> Option<T> {
+pub(crate) fn section<T: Settings>(loaded: &Loaded, name: &str) -> Option<T> {
     loaded.section(name).ok()
 }
 

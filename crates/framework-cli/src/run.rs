@@ -51,6 +51,8 @@ where
         Verb::Reload { dry_run, instance } => {
             verbs::ask(&app, &instance, &Request::Reload { dry_run }, console)
         }
+        Verb::Restart(instance) => verbs::ask(&app, &instance, &Request::Restart, console),
+        Verb::Upgrade(instance) => verbs::ask(&app, &instance, &Request::Upgrade, console),
         Verb::Dump(instance) => verbs::ask(&app, &instance, &Request::Dump, console),
         Verb::Logs(LogsVerb::Reopen(instance)) => {
             verbs::ask(&app, &instance, &Request::LogsReopen, console)

@@ -32,9 +32,13 @@ struct Inbox {
     operator: Arc<Operator>,
     lifecycle: Option<Lifecycle>,
     hangup: bool,
-    kept: Vec<&'static str>,
+    kept: Vec<ShutdownReason>,
     stops: usize,
 }
+
+/// Asks the application to stop, as a signal would.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopper(Arc<Mutex<Inbox>>);
 
 impl Signals {
     /// Takes the signals from their defaults, and lets those through that were blocked.
@@ -58,10 +62,22 @@ impl Signals {
         Ok(Self { inbox, handle, thread: Some(thread) })
     }
 
+    /// For somebody else who may stop the application.
+    pub(crate) fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.inbox))
+    }
+
     /// Passes signals on to the application with this lifecycle, which the operator knows, those
     /// that were kept first.
     pub(crate) fn attach(&self, lifecycle: &Lifecycle) {
         attach(&self.inbox, lifecycle);
+    }
+}
+
+impl Stopper {
+    /// One request to stop, kept for the application if there is none yet.
+    pub(crate) fn stop(&self, reason: &str) {
+        request(&self.0, ShutdownReason::Requested(reason.to_owned()));
     }
 }
 
@@ -83,8 +99,8 @@ impl Drop for Signals {
 
 fn attach(inbox: &Mutex<Inbox>, lifecycle: &Lifecycle) {
     let mut inbox = lock(inbox);
-    for name in std::mem::take(&mut inbox.kept) {
-        lifecycle.request_shutdown(ShutdownReason::Signal(name));
+    for reason in std::mem::take(&mut inbox.kept) {
+        lifecycle.request_shutdown(reason);
     }
     if std::mem::take(&mut inbox.hangup) {
         inbox.operator.request_reload();
@@ -128,18 +144,27 @@ fn aside(inbox: &Mutex<Inbox>, name: &str, work: impl FnOnce(&Operator) + Send +
 }
 
 fn stop(inbox: &Mutex<Inbox>, signal: i32, name: &'static str) {
-    let mut inbox = lock(inbox);
-    inbox.stops += 1;
-    if inbox.stops >= FORCE {
+    let operator = {
+        let mut inbox = lock(inbox);
+        inbox.stops += 1;
+        (inbox.stops >= FORCE).then(|| Arc::clone(&inbox.operator))
+    };
+    if let Some(operator) = operator {
+        operator.last();
         force(signal);
     }
+    request(inbox, ShutdownReason::Signal(name));
+}
+
+fn request(inbox: &Mutex<Inbox>, reason: ShutdownReason) {
+    let mut inbox = lock(inbox);
     match inbox.lifecycle.clone() {
         // Observers are told of the request, and may take their time.
         Some(lifecycle) => {
             drop(inbox);
-            lifecycle.request_shutdown(ShutdownReason::Signal(name));
+            lifecycle.request_shutdown(reason);
         }
-        None => inbox.kept.push(name),
+        None => inbox.kept.push(reason),
     }
 }
 

@@ -38,6 +38,7 @@
 #![deny(missing_docs)]
 
 mod clock;
+mod cluster;
 mod context;
 mod contribution;
 mod declarations;
@@ -49,6 +50,7 @@ mod health;
 mod issue;
 mod key;
 mod lifecycle;
+mod load;
 mod module;
 mod need;
 mod provider;
@@ -62,6 +64,7 @@ mod unit;
 
 pub use self::{
     clock::{Clock, SystemClock},
+    cluster::{ClusterQuestion, ClusterView},
     context::{Context, Deferred},
     contribution::{Collected, Contributed, Contribution, Order, Unclaimed},
     declarations::{
@@ -77,6 +80,7 @@ pub use self::{
     issue::{ErrorCode, Issue, Place},
     key::{Key, short_type_name},
     lifecycle::{Lifecycle, ModuleState, ModuleStatus, Phase, ShutdownReason, Startup},
+    load::{LoadControl, LoadLimits, Priority},
     module::{BoxModule, Module, ModuleExt, ModuleFn, Modules, module_fn},
     need::{AllNeed, Need, OptionalNeed},
     provider::{Lifetime, ProviderSpec, Role},

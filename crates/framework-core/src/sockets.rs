@@ -22,6 +22,12 @@ pub trait SocketSource: Send + Sync + fmt::Debug + 'static {
         let _ = (address, socket);
     }
 
+    /// Whether another process listens at all of them by now, so that files of Unix sockets are to
+    /// stay. `false` by default.
+    fn has_handed_on(&self) -> bool {
+        false
+    }
+
     /// Waits until the server is to accept from another socket at `address` too, or no longer.
     /// Never completes by default.
     fn lent(&self, address: &str) -> BoxFuture<LentSocket> {

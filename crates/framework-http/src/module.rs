@@ -6,17 +6,17 @@ use std::{
 use axum::{Router, extract::Request, response::IntoResponse, routing::Route};
 use framework_config::{Config, ConfigExt as _};
 use framework_core::{
-    BoxError, Context, CutShort, EventKind, Lifecycle, Module, OptionalNeed, Phase, Registrar,
-    SocketSource,
+    BoxError, Context, CutShort, EventKind, Lifecycle, LoadControl, Module, OptionalNeed, Phase,
+    Priority, Registrar, SocketSource,
 };
 use framework_di::{Inject, Resolver, ScopeFactory};
 use tower::{Layer, Service};
 
 use crate::{
     DrainControl, HttpHandle, HttpSettings, Middleware, MiddlewareStage, Probes, Readiness,
-    RequestObserver, Routes, ServeReport, Server, drain,
+    RequestObserver, Routes, ServeReport, Server, Stack, drain,
     planted::Planted,
-    routes::{assemble, issues, table},
+    routes::{assemble, issues, priorities, table},
 };
 
 /// How long the rest of the module may take after the drain's deadline.
@@ -93,6 +93,28 @@ pub trait HttpExt: sealed::Sealed {
     where
         S: Inject + Clone;
 
+    /// Has the routes that `declare` serves answered last or first when there is too little memory or
+    /// time for all requests. Nothing is refused unless the application watches what there is, as
+    /// `ResourceModule` of `framework-process` does. Where it does, low priorities are refused
+    /// first, and high ones last.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use framework_core::{Priority, module_fn};
+    /// use framework_http::HttpExt;
+    ///
+    /// let catalog = module_fn("catalog", |reg| {
+    ///     reg.routes::<()>(Router::new().route("/products", get(async || "all there is")));
+    ///     reg.priority(Priority::Low, |reg| {
+    ///         reg.routes::<()>(Router::new().route("/suggestions", get(async || "buy more")));
+    ///     });
+    /// });
+    /// # let _ = catalog;
+    /// ```
+    fn priority(&mut self, priority: Priority, declare: impl FnOnce(&mut Registrar<'_>));
+
     /// Puts a tower layer around the routes of every module, at `stage`; within a stage, the first
     /// one is the outermost. What is for one module's routes only goes on its own router.
     #[track_caller]
@@ -112,7 +134,7 @@ impl HttpExt for Registrar<'_> {
         S: Clone + Send + Sync + 'static,
         F: Fn(&Context) -> Result<S, BoxError> + Send + Sync + 'static,
     {
-        self.contribute(Routes::new(router, build_state));
+        contribute(self, Routes::new(router, build_state));
     }
 
     #[track_caller]
@@ -122,7 +144,7 @@ impl HttpExt for Registrar<'_> {
     {
         let needs = S::declare(self);
         let state = move |cx: &Context| Ok(S::resolve(&needs, &Resolver::new(cx))?);
-        self.contribute(Routes::new(router, state));
+        contribute(self, Routes::new(router, state));
     }
 
     #[track_caller]
@@ -133,7 +155,13 @@ impl HttpExt for Registrar<'_> {
         let needs = <(S, ScopeFactory)>::declare(self);
         let state =
             move |cx: &Context| Ok(<(S, ScopeFactory)>::resolve(&needs, &Resolver::new(cx))?);
-        self.contribute(Routes::in_scope(router, state));
+        contribute(self, Routes::in_scope(router, state));
+    }
+
+    fn priority(&mut self, priority: Priority, declare: impl FnOnce(&mut Registrar<'_>)) {
+        let around = std::mem::replace(&mut self.shared::<CurrentPriority>().0, priority);
+        declare(self);
+        self.shared::<CurrentPriority>().0 = around;
     }
 
     #[track_caller]
@@ -149,12 +177,23 @@ impl HttpExt for Registrar<'_> {
     }
 }
 
+/// What [`HttpExt::priority`] is in the midst of.
+#[derive(Default)]
+struct CurrentPriority(Priority);
+
+#[track_caller]
+fn contribute(reg: &mut Registrar<'_>, routes: Routes) {
+    let CurrentPriority(priority) = *reg.shared::<CurrentPriority>();
+    reg.contribute(routes.priority(priority));
+}
+
 /// Serves the routes of all modules on one port.
 ///
 /// It starts last and stops first: its port is bound while it starts, connections are accepted
 /// once the whole application is ready, and when the application stops, everything in flight is
 /// answered before any module with routes stops. It reads the section `http`, provides
-/// [`HttpHandle`], and uses [`Readiness`] and a [`RequestObserver`] if somebody provides them.
+/// [`HttpHandle`], and uses [`Readiness`], a [`RequestObserver`] and a [`LoadControl`] if somebody
+/// provides them.
 #[derive(Debug)]
 pub struct HttpModule {
     settings: Option<HttpSettings>,
@@ -263,6 +302,7 @@ impl Module for HttpModule {
         let sources = Sources {
             readiness: reg.need_optional::<Readiness>(),
             observer: reg.need_optional::<dyn RequestObserver>(),
+            load: reg.need_optional::<LoadControl>(),
         };
         let (routes, middleware) = (reg.collect::<Routes>(), reg.collect::<Middleware>());
         let all_routes = routes.clone();
@@ -295,10 +335,8 @@ impl Module for HttpModule {
             let server = server.lock().unwrap_or_else(PoisonError::into_inner).take();
             let server = server.ok_or("`bind` has not run")?;
             let routes = cx.collected(&routes);
-            let mut stack = settings.get().stack();
-            if let Some(observer) = cx.get_optional(&sources.observer) {
-                stack = stack.observer(observer);
-            }
+            let stack = settings.get().stack().priorities(priorities(routes));
+            let (server, stack) = sources.attach(&cx, server, stack);
             let probes = Probes::new(cx.lifecycle().clone(), sources.readiness(&cx)).router();
             let served = assemble(&cx, routes, cx.collected(&middleware), probes, stack)?;
             handle.install(served, table(routes));
@@ -311,9 +349,21 @@ impl Module for HttpModule {
 struct Sources {
     readiness: OptionalNeed<Readiness>,
     observer: OptionalNeed<dyn RequestObserver>,
+    load: OptionalNeed<LoadControl>,
 }
 
 impl Sources {
+    /// The server and the stack, with what somebody provides for them.
+    fn attach(&self, cx: &Context, mut server: Server, mut stack: Stack) -> (Server, Stack) {
+        if let Some(observer) = cx.get_optional(&self.observer) {
+            stack = stack.observer(observer);
+        }
+        if let Some(load) = cx.get_optional(&self.load) {
+            (server, stack) = (server.load(Arc::clone(&load)), stack.load(load));
+        }
+        (server, stack)
+    }
+
     fn readiness(&self, cx: &Context) -> Readiness {
         cx.get_optional(&self.readiness).map(|given| Readiness::clone(&given)).unwrap_or_default()
     }

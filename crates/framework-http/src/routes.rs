@@ -3,13 +3,14 @@
 use std::fmt;
 
 use axum::{Extension, Router};
-use framework_core::{BoxError, Context, Contribution, Order};
+use framework_core::{BoxError, Context, Contribution, Order, Priority};
 use framework_di::ScopeFactory;
 
 mod assemble;
 mod conflict;
 mod inspect;
 mod path;
+mod priority;
 mod table;
 
 pub use self::{assemble::AssembleError, table::RouteEntry};
@@ -17,6 +18,7 @@ pub(crate) use self::{
     assemble::assemble,
     conflict::issues,
     inspect::{paths, shown},
+    priority::{Priorities, priorities},
     table::table,
 };
 
@@ -28,6 +30,7 @@ type BuildRouter = Box<dyn Fn(&Context) -> Result<Router, BoxError> + Send + Syn
 /// The routes of one module, with their state still to be built.
 pub struct Routes {
     inspected: Option<Inspected>,
+    priority: Priority,
     build: BuildRouter,
 }
 
@@ -42,7 +45,7 @@ impl Routes {
     {
         let inspected = inspect::inspect(&router);
         let build = move |cx: &Context| Ok(router.clone().with_state(build_state(cx)?));
-        Self { inspected, build: Box::new(build) }
+        Self::inspected_as(inspected, build)
     }
 
     /// As [`new`](Self::new), with a scope for each request.
@@ -58,7 +61,7 @@ impl Routes {
             let (state, scopes) = build(cx)?;
             Ok(router.clone().with_state(state).layer(Extension(Opener(scopes))))
         };
-        Self { inspected, build: Box::new(build) }
+        Self::inspected_as(inspected, build)
     }
 
     /// The routes of a router that is known only when the server starts. What collides with them
@@ -67,7 +70,22 @@ impl Routes {
     pub(crate) fn at_start(
         build: impl Fn(&Context) -> Result<Router, BoxError> + Send + Sync + 'static,
     ) -> Self {
-        Self { inspected: Some(Inspected::default()), build: Box::new(build) }
+        Self::inspected_as(Some(Inspected::default()), build)
+    }
+
+    fn inspected_as(
+        inspected: Option<Inspected>,
+        build: impl Fn(&Context) -> Result<Router, BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { inspected, priority: Priority::default(), build: Box::new(build) }
+    }
+
+    /// Sets how much depends on requests for these routes, for when not all can be answered.
+    /// Defaults to [`Priority::Normal`].
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
     }
 
     /// What the router says of itself; `None` if it says it in a way that is not understood.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::body::Body;
-use framework_core::SocketSource;
+use framework_core::{LoadControl, SocketSource};
 use http::{Request, Response};
 use tokio::{
     task::{JoinError, JoinSet},
@@ -196,6 +196,14 @@ impl Server {
     #[must_use]
     pub fn settings(mut self, settings: ServerSettings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Goes by what `load` says: where the process is short of memory, unused connections are closed
+    /// sooner, and the others end with their next response. Defaults to no limit.
+    #[must_use]
+    pub fn load(self, load: Arc<LoadControl>) -> Self {
+        self.traffic.limited_by(load);
         self
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use framework_core::LoadControl;
 use http::{Method, Uri};
 use tower::Layer as _;
 
@@ -13,6 +14,7 @@ mod observer;
 mod request_id;
 mod routes;
 mod service;
+mod shedding;
 
 pub use self::{
     body::BodyTooLarge,
@@ -26,8 +28,8 @@ pub use self::{
 #[cfg(feature = "decompression")]
 pub(crate) use self::body::{LimitedBody, Received};
 
-use self::routes::RouteNames;
-use crate::Problem;
+use self::{routes::RouteNames, shedding::Shedding};
+use crate::{Problem, routes::Priorities};
 
 /// The default stack around a router.
 ///
@@ -57,6 +59,7 @@ use crate::Problem;
 pub struct Stack {
     limits: Limits,
     observer: Option<observer::SharedObserver>,
+    shedding: Shedding,
 }
 
 /// How much time and room one request gets.
@@ -69,7 +72,7 @@ struct Limits {
 impl Default for Stack {
     fn default() -> Self {
         let limits = Limits { request_timeout: Duration::from_secs(30), body_limit: 2 << 20 };
-        Self { limits, observer: None }
+        Self { limits, observer: None, shedding: Shedding::default() }
     }
 }
 
@@ -103,6 +106,21 @@ impl Stack {
         self
     }
 
+    /// Refuses requests with a 503 that says when to come again, as far as `load` says; `/livez` and
+    /// the other probes excepted. Defaults to no limit.
+    #[must_use]
+    pub fn load(mut self, load: Arc<LoadControl>) -> Self {
+        self.shedding = self.shedding.by(load);
+        self
+    }
+
+    /// Tells apart which routes are refused first. Defaults to none.
+    #[must_use]
+    pub(crate) fn priorities(mut self, priorities: Priorities) -> Self {
+        self.shedding = self.shedding.with(priorities);
+        self
+    }
+
     /// Wraps `router`. To be done once, after every route and middleware has been added.
     ///
     /// A fallback of the router's own is kept only by [`apply_keeping_fallback`].
@@ -127,7 +145,7 @@ impl Stack {
     }
 
     fn named(self, names: RouteNames) -> StackLayer {
-        StackLayer::new(self.limits, self.observer, names)
+        StackLayer::new(self, names)
     }
 }
 

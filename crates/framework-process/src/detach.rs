@@ -133,6 +133,19 @@ fn end_at_once() -> ! {
     }
 }
 
+/// Lets go of standard output and standard error: what is written there from now on is lost.
+///
+/// # Errors
+///
+/// When the operating system refuses.
+pub fn let_go_of_output() -> io::Result<()> {
+    let null = File::options().write(true).open("/dev/null")?;
+    io::stdout().flush()?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    Ok(())
+}
+
 /// How many threads the process has.
 pub(crate) fn thread_count() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())
@@ -189,10 +202,7 @@ impl Reporter {
     ///
     /// When the output cannot be let go of.
     pub fn ready(self) -> io::Result<()> {
-        let null = File::options().write(true).open("/dev/null")?;
-        io::stdout().flush()?;
-        dup2_stdout(&null)?;
-        dup2_stderr(&null)?;
+        let_go_of_output()?;
         self.tell(READY, std::process::id());
         Ok(())
     }

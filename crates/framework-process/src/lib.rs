@@ -11,6 +11,9 @@
 //!   start needed.
 //! * `WorkerPool` (feature `pool`) has threads for work that keeps a processor busy;
 //!   `WorkerPoolModule` (feature `module`) offers it to an application.
+//! * `ResourceMonitor` (feature `resources`) watches memory and processor time, and says what to do
+//!   without when there is little of them; `ResourceModule` (feature `module`) has an application do
+//!   so.
 //!
 //! Each works without modules. The verbs in `framework-cli` put them together.
 //!
@@ -30,20 +33,35 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod control;
+mod descriptors;
 mod detach;
 mod dump;
 mod environment;
 mod instance;
+#[cfg(feature = "ipc")]
+pub mod ipc;
 mod memory;
 #[cfg(feature = "module")]
 mod module;
 #[cfg(feature = "pool")]
 mod pool;
+#[cfg(feature = "resources")]
+mod resources;
 mod run_files;
 mod signals;
+#[cfg(feature = "cluster")]
+mod succession;
 mod systemd;
 
+#[cfg(feature = "cluster")]
+pub use self::cluster::{
+    Accept, Beat, ClusterCommands, ClusterFailed, ClusterSettings, Primary, Program, RecycleLimits,
+    RecycleSettings, RestartPolicy, RestartSettings, RollFailed, SlotSettings, SlotSockets,
+    WorkerEnd, WorkerEndError, WorkerHooks, WorkerLink, merge_metrics,
+};
 #[cfg(feature = "module")]
 pub use self::module::{QueuePolicy, WorkerPoolModule, WorkerPoolSettings};
 #[cfg(feature = "pool")]
@@ -51,11 +69,24 @@ pub use self::pool::{
     AbandonedJob, Cancelled, Job, JobError, PoolSettings, PoolStats, Request as JobRequest, Spread,
     WhenFull, WorkerPool,
 };
+#[cfg(feature = "resources")]
+pub use self::resources::{
+    CpuReading, LoopLag, MemoryEvents, MemoryReading, Pressure, PressureLevel, PressureMachine,
+    PressureSignals, ProcessReading, ResourceLimits, ResourceMonitor, ResourceReader,
+    ResourceSample,
+};
+#[cfg(feature = "module")]
+pub use self::resources::{
+    PressureAction, PressureChange, ResourceExt, ResourceModule, ResourceSettings, Share,
+    ShareError,
+};
+#[cfg(feature = "cluster")]
+pub use self::succession::{Predecessor, SuccessionError, Successor};
 pub use self::{
     control::{
         ControlClient, ControlError, ControlHandler, ControlServer, Progress, Refused, Request,
     },
-    detach::{DetachError, Launcher, Outcome, Reporter, Side, detach},
+    detach::{DetachError, Launcher, Outcome, Reporter, Side, detach, let_go_of_output},
     dump::DumpFiles,
     environment::{StartedBy, StartedByError},
     instance::{Instance, InstanceError},

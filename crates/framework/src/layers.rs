@@ -16,6 +16,12 @@ mod http;
 mod observability;
 #[cfg(all(feature = "http", feature = "observability"))]
 mod observed;
+#[cfg(all(
+    feature = "http",
+    feature = "observability",
+    any(feature = "resources", feature = "worker-pool")
+))]
+mod process;
 
 /// One a layer, from the ground up.
 const LAYERS: &[fn(AppBuilder) -> AppBuilder] = &[

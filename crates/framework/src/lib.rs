@@ -313,6 +313,7 @@
 //! | `http` | yes | [`http`]: the server, and [`axum`]; brings `config` and `di` | `HttpModule`, and one that connects it with `observability` |
 //! | `admin` | yes | [`admin`]: the operator's listener; brings `http` and `observability` | `AdminModule` |
 //! | `cli` | yes | [`cli`]: the verbs; brings `config` and `observability` | `AppModule` |
+//! | `resources` | no | [`process`]: a watch on memory and processor time, and what to do without when there is little | none by itself |
 //! | `worker-pool` | no | [`process`]: threads for work that keeps a processor busy | none by itself |
 //! | `client`, `client-tls` | no | [`client`]: HTTP clients with deadlines, retries within a budget and traces; brings `observability` | none |
 //! | `testing` | no | [`testing`]: applications under test; for dev-dependencies; brings `http` | |
@@ -325,7 +326,13 @@
 mod app;
 #[cfg(feature = "di")]
 pub mod di;
-#[cfg(all(doctest, feature = "cli", feature = "http", feature = "worker-pool"))]
+#[cfg(all(
+    doctest,
+    feature = "cli",
+    feature = "http",
+    feature = "resources",
+    feature = "worker-pool"
+))]
 mod guide;
 mod layers;
 pub mod prelude;
@@ -345,7 +352,7 @@ pub use framework_core as core;
 pub use framework_http as http;
 #[cfg(feature = "observability")]
 pub use framework_observability as observability;
-#[cfg(feature = "worker-pool")]
+#[cfg(any(feature = "resources", feature = "worker-pool"))]
 pub use framework_process as process;
 pub use framework_registry as registry;
 #[cfg(feature = "testing")]

@@ -18,7 +18,8 @@ const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(30);
 
 /// The examples, each with a path that answers 200 and a part of what it answers.
-const EXAMPLES: [(&str, &str, &str); 2] = [("hello", "/", "hello"), ("shop", "/products", "items")];
+const EXAMPLES: [(&str, &str, &str); 3] =
+    [("hello", "/", "hello"), ("shop", "/products", "items"), ("feeds", "/feeds", "items")];
 
 /// An application answers, but not what it should.
 #[derive(Debug, thiserror::Error)]

@@ -2,10 +2,10 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use framework_core::HealthStatus;
+use framework_core::{ClusterQuestion, ClusterView, HealthStatus};
 use framework_observability::HealthReport;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::json;
 use crate::AdminState;
@@ -17,9 +17,32 @@ pub(super) async fn answer(State(state): State<AdminState>) -> Response {
     if !state.is_serving() {
         report.status = HealthStatus::Unhealthy.as_str();
     }
+    let cluster = match &state.cluster {
+        Some(cluster) => workers(&**cluster).await,
+        None => None,
+    };
+    if let Some(status) = cluster.as_ref().and_then(|it| worst(&it["status"])) {
+        report.status = status;
+    }
     let well = report.status != HealthStatus::Unhealthy.as_str();
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, json(&json!(report))).into_response()
+    let mut answer = json!(report);
+    if let Some(cluster) = cluster {
+        answer["workers"] = cluster["workers"].clone();
+    }
+    (status, json(&answer)).into_response()
+}
+
+/// What each worker says; `None` if nobody can tell, and this worker speaks for itself.
+async fn workers(cluster: &dyn ClusterView) -> Option<Value> {
+    let answer = cluster.ask(ClusterQuestion::Health).await;
+    let answer = answer.inspect_err(|error| tracing::warn!(error, "the health is this worker's"));
+    serde_json::from_str(&answer.ok()?).ok()
+}
+
+fn worst(status: &Value) -> Option<&'static str> {
+    let known = [HealthStatus::Healthy, HealthStatus::Degraded, HealthStatus::Unhealthy];
+    known.map(HealthStatus::as_str).into_iter().find(|it| status == it)
 }
 
 /// For people who look into it.

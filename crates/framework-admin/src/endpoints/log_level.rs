@@ -1,10 +1,11 @@
 use axum::{extract::State, response::Response};
+use framework_core::ClusterQuestion;
 use framework_http::Problem;
 use framework_observability::LogLevelError;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::json;
+use super::{cluster::no_answer, json};
 use crate::AdminState;
 
 pub(super) async fn show(State(state): State<AdminState>) -> Response {
@@ -19,6 +20,11 @@ pub(super) async fn change(
     let filter = filter(&body)?;
     let before = state.level.get();
     state.level.set(&filter).map_err(refusal)?;
+    if let Some(cluster) = &state.cluster {
+        // This worker takes it twice, which does no harm.
+        let all = ClusterQuestion::LogLevel(Some(filter.clone()));
+        cluster.ask(all).await.map_err(no_answer)?;
+    }
     tracing::info!(from = before.as_deref().map(String::as_str), to = filter, "log level changed");
     Ok(current(&state))
 }

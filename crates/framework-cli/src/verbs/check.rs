@@ -3,7 +3,6 @@ use std::{fmt::Write as _, io};
 use framework_app::{AppBuilder, Graph};
 use framework_config::ConfigHandle;
 use framework_core::Issue;
-use framework_observability::LogLevel;
 use serde_json::{Value, json};
 
 use crate::{Console, Exit, args::CheckArgs, console::Stream, prepare::Configured};
@@ -19,7 +18,7 @@ pub(crate) fn check(
     let planned = Configured::load(app, &args.sources.sources(name, false))
         .map_err(|issue| vec![issue])
         .and_then(|configured| {
-            let prepared = configured.prepare(LogLevel::detached());
+            let prepared = configured.prepare_to_look();
             config = Some(prepared.config);
             prepared.app.plan().map_err(|error| error.issues().to_vec())
         });

@@ -6,7 +6,6 @@ use framework_config::{
     Overridden, Sources,
 };
 use framework_core::{Chain, Issue};
-use framework_observability::LogLevel;
 use serde_json::Value;
 
 use crate::{
@@ -74,7 +73,7 @@ fn report(
     values: bool,
 ) -> Result<(ConfigHandle, Arc<ConfigReport>), Unplanned> {
     let Prepared { app, config, .. } = match Configured::load(app, sources) {
-        Ok(configured) => configured.prepare(LogLevel::detached()),
+        Ok(configured) => configured.prepare_to_look(),
         Err(issue) => return Err((vec![issue], None)),
     };
     let planned = app.plan();

@@ -1,7 +1,6 @@
 use std::io;
 
 use framework_app::AppBuilder;
-use framework_observability::LogLevel;
 
 use crate::{Console, Exit, args::GraphArgs, prepare::Configured, verbs::check};
 
@@ -13,7 +12,7 @@ pub(crate) fn graph(
 ) -> io::Result<Exit> {
     let name = app.name();
     let prepared = match Configured::load(app, &args.sources.sources(name, false)) {
-        Ok(configured) => configured.prepare(LogLevel::detached()),
+        Ok(configured) => configured.prepare_to_look(),
         Err(issue) => return Ok(check::refuse(name, &[issue], None, console)),
     };
     match prepared.app.plan() {

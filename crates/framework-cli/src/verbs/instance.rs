@@ -34,11 +34,14 @@ pub(crate) fn ask(
         Ok(files) => files,
         Err(error) => return Ok(refuse(name, &ControlError::from_files(error), console)),
     };
-    let mut steps = Vec::new();
     let asked = ControlClient::connect(files.socket()).and_then(|client| {
         client.ask(request, |step| {
-            let text = step["phase"].as_str().map(str::to_owned);
-            steps.extend(text);
+            if let Some(text) = step["step"].as_str()
+                && !args.json
+            {
+                // Whoever closes the pipe still wants it done.
+                let _ = console.print(&format!("  {text}\n"));
+            }
         })
     });
     match asked {
@@ -88,6 +91,13 @@ fn text(name: &str, request: &Request, answer: &Value) -> String {
             Some(file) => format!("{file}\n"),
             None => "ok: a dump was written less than a second ago\n".to_owned(),
         },
+        Request::Restart | Request::Upgrade => match answer["workers"].as_u64() {
+            Some(workers) => {
+                let generation = &answer["generation"];
+                format!("ok: {workers} workers of generation {generation} serve\n")
+            }
+            None => format!("ok: {name} serves as process {}\n", answer["pid"]),
+        },
         Request::LogsLevel { .. } => format!("{}\n", answer["level"].as_str().unwrap_or("-")),
         _ => format!("ok: {name}\n"),
     }
@@ -126,7 +136,65 @@ fn status(status: &Value) -> String {
     for (name, value) in rows {
         let _ = writeln!(table, "  {name:<9} {value}");
     }
+    if let Some(cluster) = status.get("cluster") {
+        table.push_str(&workers(cluster));
+    }
     table
+}
+
+/// A line for each worker.
+fn workers(cluster: &Value) -> String {
+    let mut about = format!("generation {}", cluster["generation"]);
+    if cluster["rolling"] == true {
+        about.push_str(", being replaced");
+    }
+    if cluster["degraded"] == true {
+        about.push_str(", degraded: workers end too often");
+    }
+    let mut lines = vec![
+        [
+            "slot", "process", "state", "health", "gen", "up", "restarts", "requests", "memory",
+            "heard",
+        ]
+        .map(str::to_owned),
+    ];
+    lines.extend(cluster["workers"].as_array().into_iter().flatten().map(worker));
+    let mut widths = [0; 10];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut table = format!("\n  workers   {}, {about}\n\n", cluster["workers_wanted"]);
+    for line in lines {
+        let cells: Vec<_> =
+            line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(table, "    {}", cells.join("  ").trim_end());
+    }
+    table
+}
+
+fn worker(worker: &Value) -> [String; 10] {
+    let plain = |key: &str| match &worker[key] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let seconds = worker["uptime_seconds"].as_u64();
+    let bytes = worker["rss"].as_f64().filter(|bytes| *bytes > 0.0);
+    let heard = worker["heartbeat_age_ms"].as_f64();
+    [
+        plain("slot"),
+        plain("pid"),
+        plain("state"),
+        plain("health"),
+        plain("generation"),
+        seconds.map_or("-".to_owned(), |seconds| span(Duration::from_secs(seconds))),
+        plain("restarts"),
+        plain("requests"),
+        bytes.map_or("-".to_owned(), |bytes| format!("{:.1} MiB", bytes / f64::from(1 << 20))),
+        heard.map_or("-".to_owned(), |millis| format!("{:.1} s ago", millis / 1000.0)),
+    ]
 }
 
 fn config(status: &Value) -> String {

@@ -1,25 +1,41 @@
-use std::{fs, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    ffi::OsString,
+    fs, future, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 
-use framework_app::{AppBuilder, ReadyApp, RunError, RunningApp};
+use framework_app::{App, AppBuilder, ReadyApp, RunError, RunningApp};
 use framework_config::ConfigHandle;
-use framework_core::{Chain, ErrorCode, Issue};
+use framework_core::{Chain, ErrorCode, Issue, Lifecycle};
 use framework_observability::{
-    LogLevel, Telemetry, TelemetryError, TelemetryGuard, TelemetrySettings,
+    LogLevel, Metrics, Telemetry, TelemetryError, TelemetryGuard, TelemetrySettings,
 };
 use framework_process::{
-    BlockedSignals, ControlServer, DetachError, Instance, InstanceError, Outcome, Reporter,
-    RunFiles, Side, StartedBy, StartedByError, detach, release_startup_memory,
+    BlockedSignals, ClusterCommands, ControlServer, DetachError, Instance, InstanceError, Notifier,
+    Outcome, Predecessor, Primary, Program, Reporter, RunFiles, Side, SlotSockets, StartedBy,
+    StartedByError, SuccessionError, WorkerEnd, WorkerEndError, WorkerLink, detach,
+    let_go_of_output, release_startup_memory,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::Instant,
+};
 
 use crate::{
     Console, Exit,
     args::ServeArgs,
+    cluster::{Clustered, Hooks, PrimaryModule, WorkerModule, keep_primary_informed},
     codes,
     manager::{HandedOver, HandedOverModule, keep_informed},
-    operator::{Operator, Running, addresses},
+    operator::Operator,
     prepare::{Configured, Prepared},
+    running::{Running, addresses_of},
     signals::Signals,
+    succession::{Held, Succession, lock, take_place},
     verbs::check,
 };
 
@@ -98,13 +114,31 @@ struct Served {
     signals: Signals,
     operator: Arc<Operator>,
     watchdog: Option<Duration>,
-    handed_over: Option<Arc<HandedOver>>,
+    role: Role,
     reporter: Option<Reporter>,
     log: TelemetryGuard,
     debug: bool,
-    control: Option<ControlServer>,
-    instance: Option<Instance>,
+    held: Arc<Mutex<Held>>,
+    predecessor: Option<Predecessor>,
     files: Option<RunFiles>,
+}
+
+/// Which part of the application this process is.
+enum Role {
+    /// All of it.
+    Whole(Arc<HandedOver>),
+    /// What watches the workers.
+    Primary(ClusterCommands),
+    /// One of several.
+    Worker(Box<Worker>),
+}
+
+struct Worker {
+    link: Arc<WorkerLink>,
+    metrics: Arc<Metrics>,
+    heartbeat: Duration,
+    /// Whether its output is that of whoever started the daemon.
+    detached: bool,
 }
 
 /// What became of a start.
@@ -118,22 +152,27 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal> {
     // Before all else: a signal that comes now must not be lost.
     let blocked = BlockedSignals::block()
         .map_err(|error| refused(&codes::SYSTEM, "cannot block signals", &error))?;
-    let StartedBy { notifier, watchdog, sockets } =
+    let worker = WorkerEnd::take().map_err(|error| not_a_worker(&error))?;
+    let mut predecessor = Predecessor::take().map_err(|error| no_predecessor(&error))?;
+    let StartedBy { notifier, watchdog, mut sockets } =
         StartedBy::take().map_err(|error| handed_over_wrongly(&error))?;
+    sockets.extend(predecessor.iter_mut().flat_map(|it| std::mem::take(&mut it.sockets)));
     let (name, managed) = (app.name(), notifier.is_heard());
+    let to_detach = args.detach && worker.is_none() && predecessor.is_none();
     let files = RunFiles::of(name, args.pid_file.as_deref());
     let directory = files.as_ref().map_or(Path::new("."), RunFiles::directory);
-    let operator = Arc::new(Operator::new(notifier, directory));
+    let operator = Arc::new(Operator::new(notifier.clone(), directory));
     let catch = || {
         Signals::catch(Arc::clone(&operator), blocked)
             .map_err(|error| refused(&codes::SYSTEM, "cannot be told of signals", &error))
     };
     // A copy of this process would not have the thread that listens to them.
-    let early = (!args.detach).then(catch).transpose()?;
+    let early = (!to_detach).then(catch).transpose()?;
 
-    let mut configured = Configured::load(app, &args.sources.sources(name, args.debug))
-        .map_err(|issue| Refusal::new(Exit::Invalid, issue))?;
-    let wanted = args.detach || args.pid_file.is_some();
+    let sources = args.sources.sources(name, args.debug);
+    let mut configured =
+        Configured::load(app, &sources).map_err(|issue| Refusal::new(Exit::Invalid, issue))?;
+    let wanted = worker.is_none() && (args.detach || args.pid_file.is_some());
     let files = match files {
         Err(error) if wanted => return Err(no_files(&error)),
         files => files.ok(),
@@ -146,31 +185,60 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal> {
     let telemetry = configured.telemetry.as_ref().map(Telemetry::new).transpose();
     let telemetry = telemetry.map_err(|error| no_log(&error))?;
     let level = telemetry.as_ref().map_or_else(LogLevel::detached, Telemetry::level);
-    let Prepared { mut app, config, identity, metrics, board } = configured.prepare(level);
-    let handed_over = (!sockets.is_empty()).then(|| HandedOver::new(sockets));
-    if let Some(handed_over) = &handed_over {
-        app = app.default_modules(HandedOverModule(Arc::clone(handed_over)));
-    }
-    let ready = app.build().map_err(|error| {
+    let cluster = configured.cluster.take().unwrap_or_default();
+    let shutdown = configured.shutdown.take().unwrap_or_default();
+    let mut handed_over = sockets;
+    let own_sockets = HandedOver::new(match args.cluster {
+        // The primary divides them among its workers.
+        Some(_) => Vec::new(),
+        None => std::mem::take(&mut handed_over),
+    });
+    let mut role = Role::Whole(Arc::clone(&own_sockets));
+    let prepared = match worker {
+        Some(end) => {
+            let hooks = Hooks { operator: Arc::clone(&operator), stopper: OnceLock::new() };
+            let stopper = early.as_ref().map(Signals::stopper).expect("workers do not detach");
+            let _ = hooks.stopper.set(stopper);
+            let link = end
+                .join(Arc::new(hooks))
+                .map_err(|error| refused(&codes::SYSTEM, "cannot speak to the primary", &error))?;
+            let prepared = configured.prepare(level, WorkerModule(Arc::clone(&link)));
+            let metrics = Arc::clone(&prepared.metrics);
+            let (heartbeat, detached) = (cluster.heartbeat, args.detach);
+            role = Role::Worker(Box::new(Worker { link, metrics, heartbeat, detached }));
+            prepared
+        }
+        None => configured.prepare(level, HandedOverModule(Arc::clone(&own_sockets))),
+    };
+    let Prepared { app, config, identity, metrics, board } = prepared;
+    let mut ready = app.build().map_err(|error| {
         let issues = error.issues().to_vec();
         Refusal { exit: Exit::Invalid, issues, config: Some(config.clone()), reporter: None }
     })?;
     let telemetry = telemetry.expect("a plan holds only if the section of the log does");
 
     let mut reporter = None;
-    if args.detach {
+    if to_detach {
         match detach(managed).map_err(|error| not_detached(&error))? {
             Side::Launcher(launcher) => return Ok(Start::Elsewhere(launcher.wait(UNTIL_READY))),
             Side::Daemon(daemon) => reporter = Some(daemon),
         }
     }
+    let is_worker = matches!(role, Role::Worker(_));
+    let to_lead = args.cluster.filter(|_| !is_worker);
     let rest = || -> Result<_, Refusal> {
         let signals = early.map_or_else(catch, Ok)?;
-        let held = wanted.then_some(files.as_ref()).flatten();
+        let held = files.as_ref().filter(|_| wanted && predecessor.is_none());
         let instance = held.map(|files| hold(name, files)).transpose()?;
         let log = telemetry.install().map_err(|error| no_log(&error))?;
-        let control = files.as_ref().and_then(|files| listen(files, &operator));
-        let runtime = Builder::new_multi_thread().enable_all().thread_name(name).build();
+        let control = files.as_ref().filter(|_| !is_worker && predecessor.is_none());
+        let control = control.and_then(|files| listen(files, &operator));
+        let mut builder = match to_lead {
+            // Nothing of the application runs there.
+            Some(_) => Builder::new_current_thread(),
+            None => Builder::new_multi_thread(),
+        };
+        let runtime = builder.enable_all().thread_name(name).build();
         let runtime =
             runtime.map_err(|error| refused(&codes::SYSTEM, "cannot start the runtime", &error))?;
         Ok((signals, instance, log, control, runtime))
@@ -179,28 +247,84 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal> {
         Ok(rest) => rest,
         Err(refusal) => return Err(Refusal { reporter, ..refusal }),
     };
-    operator.attach(Running {
-        identity,
-        lifecycle: ready.lifecycle().clone(),
-        graph: Arc::clone(ready.graph()),
-        config,
-        metrics,
-        board,
-        log: log.clone(),
-        runtime: runtime.handle().clone(),
+    let files = files.filter(|_| !is_worker);
+    let held = Arc::new(Mutex::new(Held { control, instance }));
+    let environment = environment(&notifier, watchdog);
+    let programs = Program::own().and_then(|program| {
+        let (held, files) = (Arc::clone(&held), files.clone());
+        Ok((program, Succession::new(held, files, environment, cluster.boot_timeout)?))
     });
+    let (program, succession) = match programs {
+        Ok(programs) => programs,
+        Err(error) => {
+            let refusal = refused(&codes::SYSTEM, "cannot read the own program", &error);
+            return Err(Refusal { reporter, ..refusal });
+        }
+    };
+    if let Some(workers) = to_lead {
+        let number = cluster.workers(workers);
+        let sockets = SlotSockets::new(cluster.accept, &cluster.shared)
+            .inherit(handed_over)
+            .stored_by(notifier);
+        let budgets = PrimaryModule::budgets(&cluster, &shutdown);
+        let (primary, commands) = {
+            let _inside = runtime.enter();
+            Primary::new(program, cluster, number, sockets, shutdown.timeout)
+        };
+        let module = PrimaryModule::new(primary, commands.clone());
+        let leading = App::builder(name).adjust_budgets(budgets).module(module).build();
+        ready = leading.map_err(|error| {
+            let issues = error.issues().to_vec();
+            Refusal { exit: Exit::Internal, issues, config: None, reporter: None }
+        })?;
+        commands.answer_operators(Arc::clone(&operator) as _);
+        let killing = commands.clone();
+        operator.at_last(move || killing.kill());
+        operator.attach(Arc::new(Clustered {
+            identity,
+            lifecycle: ready.lifecycle().clone(),
+            log: log.clone(),
+            runtime: runtime.handle().clone(),
+            commands: commands.clone(),
+            sources,
+            workers,
+            operator: Arc::downgrade(&operator),
+            started: Instant::now(),
+            succession,
+        }));
+        role = Role::Primary(commands);
+    } else {
+        let heard = Arc::downgrade(&operator);
+        config.observe(move |record| {
+            if let Some(operator) = heard.upgrade() {
+                operator.reloaded(record);
+            }
+        });
+        operator.attach(Arc::new(Running {
+            identity,
+            lifecycle: ready.lifecycle().clone(),
+            graph: Arc::clone(ready.graph()),
+            config,
+            metrics,
+            board,
+            log: log.clone(),
+            runtime: runtime.handle().clone(),
+            succession: (!is_worker).then_some((succession, own_sockets)),
+            operator: Arc::downgrade(&operator),
+        }));
+    }
     Ok(Start::Here(Box::new(Served {
         ready,
         runtime,
         signals,
         operator,
         watchdog,
-        handed_over,
+        role,
         reporter,
         log,
         debug: args.debug,
-        control,
-        instance,
+        held,
+        predecessor,
         files,
     })))
 }
@@ -269,6 +393,24 @@ fn not_detached(error: &DetachError) -> Refusal {
     Refusal::new(exit, issue)
 }
 
+/// What tells another process of the service manager.
+fn environment(notifier: &Notifier, watchdog: Option<Duration>) -> Vec<(&'static str, OsString)> {
+    let address = notifier.address().map(|it| ("NOTIFY_SOCKET", it.to_owned()));
+    let watchdog = watchdog.map(|it| ("WATCHDOG_USEC", it.as_micros().to_string().into()));
+    address.into_iter().chain(watchdog).collect()
+}
+
+fn no_predecessor(error: &SuccessionError) -> Refusal {
+    let issue =
+        Issue::new(&codes::HANDED_OVER, Chain(error).to_string()).help("unset the variable");
+    Refusal::new(Exit::Usage, issue)
+}
+
+fn not_a_worker(error: &WorkerEndError) -> Refusal {
+    let issue = Issue::new(&codes::HANDED_OVER, error.to_string()).help("unset the variable");
+    Refusal::new(Exit::Usage, issue)
+}
+
 fn handed_over_wrongly(error: &StartedByError) -> Refusal {
     let issue = Issue::new(&codes::HANDED_OVER, Chain(error).to_string())
         .help("look at the unit of the service manager, or unset the variable");
@@ -289,14 +431,21 @@ fn no_log(error: &TelemetryError) -> Refusal {
 impl Served {
     fn run(self: Box<Self>, console: &mut Console<'_>) -> Exit {
         let Self { ready, runtime, signals, operator, watchdog, log, debug, .. } = *self;
-        let Self { mut control, instance, files, handed_over, mut reporter, .. } = *self;
+        let Self { held, predecessor, files, role, mut reporter, .. } = *self;
         let lifecycle = ready.lifecycle().clone();
         signals.attach(&lifecycle);
         let ended = runtime.block_on(async {
-            let application = run(ready, debug, handed_over.as_deref(), &mut reporter);
+            let place = || {
+                let Some(predecessor) = predecessor else { return };
+                let pid_file = files.as_ref().map(RunFiles::pid_file);
+                let listen = || listen(files.as_ref()?, &operator);
+                take_place(predecessor, pid_file, &held, listen);
+            };
+            let application = run(ready, debug, &role, &mut reporter, place);
             tokio::select! {
                 ended = application => ended,
                 never = keep_informed(&operator, &lifecycle, watchdog) => match never {},
+                never = role.inform(&lifecycle) => match never {},
             }
         });
         runtime.shutdown_timeout(BLOCKING_GRACE);
@@ -315,11 +464,13 @@ impl Served {
             console.complain(&format!("{lost} lines of the log could not be written\n"));
         }
         // Whoever hears of the end can start the next instance at once.
+        let Held { mut control, instance } = std::mem::take(&mut *lock(&held));
+        let handed_on = instance.is_none() && control.is_none();
         control.iter_mut().for_each(ControlServer::close);
         drop(instance);
         operator.ended(exit);
         drop(control);
-        if let Some(files) = files {
+        if let Some(files) = files.filter(|_| !handed_on) {
             files.tidy_up();
         }
         if let Some(reporter) = reporter {
@@ -329,19 +480,47 @@ impl Served {
     }
 }
 
+impl Role {
+    /// Tells whoever started this process how it is; never completes.
+    async fn inform(&self, lifecycle: &Lifecycle) -> Infallible {
+        match self {
+            Self::Worker(worker) => {
+                let Worker { link, metrics, heartbeat, .. } = &**worker;
+                keep_primary_informed(link, lifecycle, metrics, *heartbeat).await
+            }
+            _ => future::pending().await,
+        }
+    }
+}
+
 async fn run(
     ready: ReadyApp,
     debug: bool,
-    handed_over: Option<&HandedOver>,
+    role: &Role,
     reporter: &mut Option<Reporter>,
+    take_place: impl FnOnce(),
 ) -> Result<(), RunError> {
     let name = ready.name();
     // Asked to stop before it was ready, it has stopped already.
     let Some(running) = ready.try_start().await? else { return Ok(()) };
-    announce(name, &running);
-    for socket in handed_over.map(HandedOver::left).unwrap_or_default() {
-        tracing::warn!(socket, "a socket was handed over that no server listens at");
+    match role {
+        Role::Primary(commands) => lead(name, &running, commands),
+        Role::Whole(handed_over) => {
+            announce(name, &running, None);
+            for socket in handed_over.left() {
+                tracing::warn!(socket, "a socket was handed over that no server listens at");
+            }
+        }
+        Role::Worker(worker) => {
+            announce(name, &running, Some(worker.link.slot()));
+            if worker.detached
+                && let Err(error) = let_go_of_output()
+            {
+                tracing::warn!(%error, "cannot let go of the terminal");
+            }
+        }
     }
+    take_place();
     if debug {
         for line in running.report().to_string().lines() {
             tracing::debug!("{line}");
@@ -359,12 +538,23 @@ async fn run(
     running.run().await
 }
 
+/// One line with all that an operator wants to know of a cluster at first.
+fn lead(name: &str, app: &RunningApp, commands: &ClusterCommands) {
+    tracing::info!(
+        addresses = addresses_of(app.lifecycle()).join(" "),
+        took = text(app.report().took()),
+        workers = %commands.describe()["workers_wanted"],
+        "{name} is ready"
+    );
+}
+
 /// One line with all that an operator wants to know at first.
-fn announce(name: &str, app: &RunningApp) {
+fn announce(name: &str, app: &RunningApp, worker: Option<u32>) {
     let path: Vec<_> =
         app.report().critical_path().iter().map(|at| step(at.name, at.took)).collect();
     tracing::info!(
-        addresses = addresses(app.lifecycle()).join(" "),
+        worker,
+        addresses = addresses_of(app.lifecycle()).join(" "),
         took = text(app.report().took()),
         modules = app.graph().modules().len(),
         plan = format!("{:016x}", app.graph().hash()),

@@ -157,7 +157,7 @@ fn a_full_disk_is_the_operating_systems_fault() {
 #[test]
 fn with_debug_the_log_has_where_the_time_of_the_start_went() {
     let mut process = Process::start("stubborn", "--debug --set shutdown.timeout=250ms");
-    process.until("started 4 modules in");
+    process.until("started 5 modules in");
     process.signal(Signal::TERM);
     assert_eq!(process.ends_within(SOON).0, 124);
 }

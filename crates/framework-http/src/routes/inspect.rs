@@ -22,6 +22,20 @@ pub(super) enum Methods {
     Some(Vec<&'static str>),
 }
 
+impl Methods {
+    /// Whether a request with `method` goes to one of them.
+    pub(super) fn take(&self, method: &http::Method) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Some(methods) => {
+                // Where nobody takes HEAD itself, GET answers it.
+                let head = *method == http::Method::HEAD && methods.contains(&"GET");
+                head || methods.contains(&method.as_str())
+            }
+        }
+    }
+}
+
 /// The methods as fields of axum's `MethodRouter`.
 const FIELDS: [(&str, &str); 9] = [
     ("get: ", "GET"),

@@ -6,9 +6,11 @@ use std::{
         unix::fs::{FileTypeExt as _, MetadataExt as _},
     },
     path::{Path, PathBuf},
+    sync::Arc,
     task::{Context, Poll},
 };
 
+use framework_core::SocketSource;
 use rustix::net::{AddressFamily, getsockname};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 
@@ -38,7 +40,7 @@ pub(crate) enum Listener {
         listener: UnixListener,
         path: PathBuf,
         /// Removed with this; `None` if somebody else put it there.
-        _file: Option<SocketFile>,
+        file: Option<SocketFile>,
     },
 }
 
@@ -48,9 +50,17 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     // Tells it from one that another process has put in its place.
     inode: u64,
+    source: Option<Arc<dyn SocketSource>>,
 }
 
 impl Listener {
+    /// Leaves the file of a Unix socket where it is if `source` hands the socket on.
+    pub(crate) fn hand_on_by(&mut self, source: &Arc<dyn SocketSource>) {
+        if let Self::Unix { file: Some(file), .. } = self {
+            file.source = Some(Arc::clone(source));
+        }
+    }
+
     /// Listens on `host:port`, or on `unix:` and a path.
     pub(crate) async fn bind(address: &str) -> Result<Self, BindError> {
         let failed = |source| BindError::new(address, source);
@@ -84,7 +94,7 @@ impl Listener {
                 let path = listener.local_addr()?.as_pathname().map(Path::to_owned);
                 let (listener, path) =
                     (UnixListener::from_std(listener)?, path.unwrap_or_default());
-                Ok(Self::Unix { listener, path, _file: None })
+                Ok(Self::Unix { listener, path, file: None })
             }
             AddressFamily::INET | AddressFamily::INET6 => {
                 let listener = std::net::TcpListener::from(socket);
@@ -124,7 +134,7 @@ impl Listener {
                 };
                 Box::new(until_empty(accept))
             }
-            Self::Unix { listener, _file: file, .. } => {
+            Self::Unix { listener, file, .. } => {
                 // Nobody new finds the way.
                 drop(file);
                 let Ok(listener) = listener.into_std() else { return Box::new(iter::empty()) };
@@ -182,6 +192,9 @@ impl fmt::Display for ListenAddr {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if self.source.as_ref().is_some_and(|source| source.has_handed_on()) {
+            return;
+        }
         let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode);
         if ours && let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket's file");
@@ -220,8 +233,8 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     })?;
     let inode = std::fs::symlink_metadata(path)?.ino();
     let path = path.to_owned();
-    let file = SocketFile { path: path.clone(), inode };
-    Ok(Listener::Unix { listener: bound, path, _file: Some(file) })
+    let file = SocketFile { path: path.clone(), inode, source: None };
+    Ok(Listener::Unix { listener: bound, path, file: Some(file) })
 }
 
 fn is_left_behind(path: &Path) -> bool {

@@ -32,7 +32,8 @@ impl Held {
             self.sources.push((Arc::clone(source), address.into()));
             return Ok(listener);
         }
-        let listener = Listener::bind(address).await?;
+        let mut listener = Listener::bind(address).await?;
+        listener.hand_on_by(source);
         source.bound(address, std::os::fd::AsFd::as_fd(&listener));
         Ok(listener)
     }

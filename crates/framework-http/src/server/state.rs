@@ -90,7 +90,8 @@ impl ConnectionState {
 
     /// Whether responses ask their clients to leave.
     pub(crate) fn sends_away(&self) -> bool {
-        !self.traffic.is_serving() && !self.planted.has(PlantedBug::NoLameDuck)
+        let leaving = !self.traffic.is_serving() && !self.planted.has(PlantedBug::NoLameDuck);
+        leaving || self.traffic.limits().close_connections
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -233,7 +234,8 @@ impl ConnectionState {
             settings.header_read_timeout
         };
         if stage < DrainStage::StopAccept {
-            limit
+            let shorter = self.traffic.limits().shorter_idle_percent;
+            limit * u32::from(100_u8.saturating_sub(shorter)) / 100
         } else if self.planted.has(PlantedBug::NoLameDuck) {
             Duration::ZERO
         } else {

@@ -1,12 +1,13 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use framework_core::{LoadControl, LoadLimits};
 use http::Method;
 use tokio::{sync::watch, time::Instant};
 #[cfg(feature = "ws")]
@@ -43,6 +44,7 @@ struct Shared {
     stage_now: AtomicU8,
     stage: watch::Sender<DrainStage>,
     connections: watch::Sender<()>,
+    load: OnceLock<Arc<LoadControl>>,
     cut: Mutex<Vec<CutRequest>>,
     // What goes on for a connection that has become something else.
     #[cfg(feature = "ws")]
@@ -75,6 +77,7 @@ impl Traffic {
             stage_now: AtomicU8::new(DrainStage::Serving as u8),
             stage: watch::Sender::new(DrainStage::Serving),
             connections: watch::Sender::new(()),
+            load: OnceLock::new(),
             cut: Mutex::new(Vec::new()),
             #[cfg(feature = "ws")]
             tasks: TaskTracker::new(),
@@ -168,6 +171,16 @@ impl Traffic {
 
     pub(crate) fn is_serving(&self) -> bool {
         self.shared.stage_now.load(Ordering::Relaxed) == DrainStage::Serving as u8
+    }
+
+    /// Goes by what `load` says from now on; the first one counts.
+    pub(crate) fn limited_by(&self, load: Arc<LoadControl>) {
+        let _ = self.shared.load.set(load);
+    }
+
+    /// What the server does without at the moment.
+    pub(crate) fn limits(&self) -> LoadLimits {
+        self.shared.load.get().map(|load| load.get()).unwrap_or_default()
     }
 
     /// Whether the server has moved on from `stage`.

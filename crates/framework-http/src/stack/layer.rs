@@ -3,7 +3,8 @@ use std::sync::Arc;
 use tower::Layer;
 
 use super::{
-    Limits, StackService, observer::SharedObserver, request_id::RequestIds, routes::RouteNames,
+    Limits, Stack, StackService, observer::SharedObserver, request_id::RequestIds,
+    routes::RouteNames, shedding::Shedding,
 };
 
 /// [`Stack`](super::Stack) as a layer; cheap to clone, as a router does for every route.
@@ -16,13 +17,16 @@ pub struct StackLayer {
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) observer: Option<SharedObserver>,
+    pub(super) shedding: Shedding,
     pub(super) ids: RequestIds,
     pub(super) names: RouteNames,
 }
 
 impl StackLayer {
-    pub(super) fn new(limits: Limits, observer: Option<SharedObserver>, names: RouteNames) -> Self {
-        Self { shared: Arc::new(Shared { limits, observer, ids: RequestIds::new(), names }) }
+    pub(super) fn new(stack: Stack, names: RouteNames) -> Self {
+        let Stack { limits, observer, shedding } = stack;
+        let ids = RequestIds::new();
+        Self { shared: Arc::new(Shared { limits, observer, shedding, ids, names }) }
     }
 }
 

@@ -22,8 +22,9 @@ use super::{
     layer::Shared,
     observer::{Observation, known},
     routes::RouteName,
+    shedding::refusal,
 };
-use crate::{extract::patience, link::RequestLink};
+use crate::{Problem, extract::patience, link::RequestLink};
 
 /// [`Stack`](super::Stack) around a service.
 #[derive(Clone, Debug)]
@@ -38,8 +39,8 @@ enum Admission {
     Known(u64),
     /// It has to be counted while it comes in.
     Counted(Received),
-    /// It is too large, and says so.
-    Refused(BodyTooLarge),
+    /// It is too large, and says so; or nobody has the time for it.
+    Refused(Problem),
 }
 
 impl<S> StackService<S> {
@@ -48,10 +49,13 @@ impl<S> StackService<S> {
     }
 
     fn admit(&self, request: &mut Request) -> Admission {
+        if self.shared.shedding.refuses(request) {
+            return Admission::Refused(refusal());
+        }
         let limit = self.shared.limits.body_limit;
         let size = request.body().size_hint();
         if size.lower() > limit {
-            return Admission::Refused(BodyTooLarge { limit });
+            return Admission::Refused(BodyTooLarge { limit }.problem());
         }
         if request.body().is_end_stream() {
             return Admission::Known(0);
@@ -125,8 +129,8 @@ where
             observer.map(|observer| Observation::start(observer, request.method(), route, started));
         let mut counted = None;
         let inner = match self.admit(&mut request) {
-            Admission::Refused(too_large) => {
-                Inner::Answered { response: Box::new(too_large.problem().into_response()) }
+            Admission::Refused(problem) => {
+                Inner::Answered { response: Box::new(problem.into_response()) }
             }
             admitted => {
                 match (admitted, &mut observation) {

@@ -22,6 +22,7 @@ mod inject;
 mod layers;
 mod limits;
 mod listeners;
+mod load;
 mod module;
 #[cfg(all(feature = "openapi", feature = "rate-limit", feature = "validation"))]
 mod openapi;

@@ -129,6 +129,14 @@ impl HttpRequestMetrics {
     /// The most routes that have series of their own.
     pub const MAX_ROUTES: usize = 2000;
 
+    /// How many requests have ended.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        let routes = self.shared.routes.load();
+        let series = routes.values().flat_map(|route| &route.by_method);
+        series.filter_map(OnceLock::get).map(|it| it.request_size.count()).sum()
+    }
+
     pub(super) fn register(to: &Registry) -> Self {
         let shared = Arc::new(Shared {
             active: Level::default(),

@@ -27,6 +27,19 @@ pub enum Request {
     Upgrade,
     /// Write down how everything is, for somebody who looks for an error.
     Dump,
+    /// Say how everything is, at length.
+    Describe,
+    /// Say how healthy it is.
+    Health,
+    /// Say the metrics, in the text form of Prometheus, or in that of `OpenMetrics` where `accept`
+    /// asks for it.
+    Metrics {
+        /// What a scraper accepts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accept: Option<String>,
+    },
+    /// Say which workers there are.
+    Cluster,
     /// Open the log files again, after they were moved away.
     LogsReopen,
     /// Say how much is logged, or change it.

@@ -1,7 +1,6 @@
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fmt, io,
-    mem::MaybeUninit,
     os::{
         fd::{AsFd, BorrowedFd},
         linux::net::SocketAddrExt as _,
@@ -10,14 +9,16 @@ use std::{
             net::{SocketAddr, UnixDatagram},
         },
     },
+    sync::Arc,
     time::Duration,
 };
 
 use rustix::{
-    io::Errno,
-    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+    net::SendFlags,
     time::{ClockId, clock_gettime},
 };
+
+use crate::descriptors;
 
 /// Tells the service manager how the process is, by systemd's protocol `sd_notify`.
 ///
@@ -33,9 +34,16 @@ use rustix::{
 /// nobody.send(&[State::Ready, State::Status("serving on 127.0.0.1:8080")])?;
 /// # Ok::<(), framework_process::NotifyError>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Notifier {
-    manager: Option<(UnixDatagram, SocketAddr)>,
+    manager: Option<Arc<Manager>>,
+}
+
+#[derive(Debug)]
+struct Manager {
+    socket: UnixDatagram,
+    to: SocketAddr,
+    address: OsString,
 }
 
 /// What can be told.
@@ -93,13 +101,20 @@ impl Notifier {
         };
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
-        Ok(Self { manager: Some((socket, to)) })
+        let address = address.to_owned();
+        Ok(Self { manager: Some(Arc::new(Manager { socket, to, address })) })
     }
 
     /// Whether there is a manager.
     #[must_use]
     pub fn is_heard(&self) -> bool {
         self.manager.is_some()
+    }
+
+    /// The manager's address, for another process.
+    #[must_use]
+    pub fn address(&self) -> Option<&OsStr> {
+        self.manager.as_deref().map(|manager| manager.address.as_os_str())
     }
 
     /// Tells `states`, in one message.
@@ -121,7 +136,7 @@ impl Notifier {
         states: &[State<'_>],
         sockets: &[BorrowedFd<'_>],
     ) -> Result<(), NotifyError> {
-        let Some((socket, to)) = &self.manager else { return Ok(()) };
+        let Some(Manager { socket, to, .. }) = self.manager.as_deref() else { return Ok(()) };
         let text: String = states.iter().map(|state| format!("{state}\n")).collect();
         if sockets.is_empty() {
             socket.send_to_addr(text.as_bytes(), to)?;
@@ -131,14 +146,7 @@ impl Notifier {
         let own = UnixDatagram::unbound()?;
         own.set_nonblocking(true)?;
         own.connect_addr(to)?;
-        let room = SendAncillaryMessage::ScmRights(sockets).size();
-        let mut space = vec![MaybeUninit::uninit(); room];
-        let mut extra = SendAncillaryBuffer::new(&mut space);
-        if !extra.push(SendAncillaryMessage::ScmRights(sockets)) {
-            return Err(io::Error::from(Errno::NOBUFS).into());
-        }
-        let text = [io::IoSlice::new(text.as_bytes())];
-        sendmsg(own.as_fd(), &text, &mut extra, SendFlags::NOSIGNAL).map_err(io::Error::from)?;
+        descriptors::send(own.as_fd(), text.as_bytes(), sockets, SendFlags::empty())?;
         Ok(())
     }
 }
@@ -175,6 +183,8 @@ fn monotonic_micros() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
+
     use super::*;
 
     fn manager() -> (tempfile::TempDir, UnixDatagram, Notifier) {

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod control;
+#[cfg(feature = "ipc")]
+mod ipc;
 #[cfg(feature = "module")]
 mod module;
 mod race;
+#[cfg(feature = "module")]
+mod resources;

@@ -1,13 +1,19 @@
 use std::sync::Arc;
 
 use framework_app::AppBuilder;
+#[cfg(not(any(feature = "resources", feature = "worker-pool")))]
+use framework_core::Need;
 use framework_core::{Module, Registrar};
 use framework_http::{HttpHandle, Readiness, RequestObserver, RequestRecord};
 use framework_observability::{HandledRequest, HealthBoard, Metrics};
 
-/// Lets the health checks decide about the readiness of the HTTP server, and counts its requests.
+#[cfg(any(feature = "resources", feature = "worker-pool"))]
+use super::process::observe as observe_process;
+
+/// Lets the health checks decide about the readiness of the HTTP server, and counts its requests. It
+/// also shows what the process has left, and how its worker pool does.
 ///
-/// Neither layer names the other, so it takes a third that knows both.
+/// No layer names another one, so it takes a third that knows both.
 #[derive(Debug)]
 struct ObservedHttp;
 
@@ -26,6 +32,7 @@ impl Module for ObservedHttp {
     fn register(self, reg: &mut Registrar<'_>) {
         let metrics = reg.need::<Metrics>();
         let board = reg.need::<HealthBoard>();
+        observe_process(reg, &metrics, &board);
         let of_board = board.clone();
         reg.provide(move |cx| async move {
             let board = cx.get(&of_board);
@@ -42,6 +49,10 @@ impl Module for ObservedHttp {
         });
     }
 }
+
+/// There is nothing of the process to be observed.
+#[cfg(not(any(feature = "resources", feature = "worker-pool")))]
+fn observe_process(_: &mut Registrar<'_>, _: &Need<Metrics>, _: &Need<HealthBoard>) {}
 
 fn open_connections(http: Option<&HttpHandle>) -> u64 {
     let traffic = http.and_then(HttpHandle::traffic);

@@ -8,4 +8,13 @@ mod drain;
 mod layers;
 #[cfg(feature = "di")]
 mod macros;
+#[cfg(all(
+    feature = "http",
+    feature = "observability",
+    feature = "testing",
+    feature = "worker-pool"
+))]
+mod process_metrics;
+#[cfg(all(feature = "admin", feature = "cli", feature = "resources"))]
+mod resources;
 mod weight;

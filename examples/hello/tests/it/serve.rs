@@ -37,7 +37,7 @@ fn the_line_that_says_it_is_ready_has_what_an_operator_wants_to_know() {
     let line: Value = serde_json::from_str(line).unwrap();
     let fields = &line["fields"];
     assert_eq!(fields["addresses"], format!("admin={admin} http={http}"));
-    assert_eq!(fields["modules"], 7);
+    assert_eq!(fields["modules"], 8);
     let checked: Value = serde_json::from_str(&run(&["check", "--json"]).out).unwrap();
     assert_eq!(fields["plan"], checked["plan_hash"]);
     assert!(fields["took"].as_str().unwrap().ends_with(" ms"));

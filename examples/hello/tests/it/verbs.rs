@@ -7,7 +7,7 @@ fn a_check_of_a_sound_application_says_so() {
     let ended = run(&["check"]);
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     let (text, hash) = ended.out.trim_end().split_once("plan hash ").unwrap();
-    assert_eq!(text, "ok: 7 modules, ");
+    assert_eq!(text, "ok: 8 modules, ");
     assert!(hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{hash}");
     assert_eq!(run(&["check"]).out, ended.out, "the same modules give the same plan");
 }
@@ -64,7 +64,7 @@ fn the_graph_can_be_had_in_every_form() {
     assert!(graph("mermaid").starts_with("flowchart"), "{}", graph("mermaid"));
     assert!(graph("dot").starts_with("digraph"), "{}", graph("dot"));
     let json: Value = serde_json::from_str(&graph("json")).unwrap();
-    assert_eq!(json["modules"].as_array().unwrap().len(), 7);
+    assert_eq!(json["modules"].as_array().unwrap().len(), 8);
     assert!(graph("svg").starts_with("<svg"));
     assert_eq!(run(&["graph", "--format", "png"]).code, Some(64));
 }

@@ -49,6 +49,12 @@ impl Distribution {
         sum.fetch_add(value, Relaxed);
     }
 
+    /// How many values have been counted.
+    pub(super) fn count(&self) -> u64 {
+        let buckets = self.shards.iter().flat_map(|shard| &shard.buckets);
+        buckets.map(|bucket| bucket.load(Relaxed)).sum()
+    }
+
     /// What has been counted, `per` of the values being one of those to show.
     pub(super) fn collect(&self, per: f64) -> proto::Histogram {
         let mut shown = proto::Histogram::default();

@@ -1,0 +1,391 @@
+//! The listening sockets of a cluster.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    net::{SocketAddr, ToSocketAddrs as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::{
+            fs::FileTypeExt as _,
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with,
+    sockopt::{set_socket_reuseaddr, set_socket_reuseport, socket_reuseport},
+};
+
+use super::Accept;
+use crate::{InheritedSocket, Notifier, State};
+
+/// How many connections the kernel may keep for a worker; it caps this at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// The sockets that a cluster listens at, held for as long as the cluster lives: a worker that
+/// ends takes none of them with it.
+///
+/// They are bound when a worker first asks for them. With [`Accept::Slots`], each slot has a socket
+/// of its own at the same TCP port, between which the kernel spreads the connections; otherwise,
+/// and for Unix sockets, all workers share one.
+pub struct SlotSockets {
+    accept: Accept,
+    shared: Vec<String>,
+    // Those who keep them over the death of this process.
+    store: Notifier,
+    state: Mutex<Sockets>,
+}
+
+#[derive(Debug, Default)]
+struct Sockets {
+    slots: u32,
+    inherited: Vec<InheritedSocket>,
+    by_address: BTreeMap<String, Address>,
+    // Unix sockets that were bound here, to be removed at the end.
+    files: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Address {
+    number: u32,
+    sockets: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    Shared(OwnedFd),
+    PerSlot { sockets: Vec<OwnedFd>, bound: SocketAddr },
+}
+
+impl SlotSockets {
+    /// No sockets yet.
+    #[must_use]
+    pub fn new(accept: Accept, shared: &[String]) -> Self {
+        let state = Mutex::new(Sockets { slots: 1, ..Sockets::default() });
+        Self { accept, shared: shared.to_vec(), store: Notifier::none(), state }
+    }
+
+    /// Takes these before it binds any: of the service manager, or of the primary before this one.
+    #[must_use]
+    pub fn inherit(self, sockets: Vec<InheritedSocket>) -> Self {
+        self.lock().inherited = sockets;
+        self
+    }
+
+    /// Has each socket that is bound kept by the service manager too, which hands them over to the
+    /// next primary if this one is killed.
+    #[must_use]
+    pub fn stored_by(mut self, notifier: Notifier) -> Self {
+        self.store = notifier;
+        self
+    }
+
+    /// Has sockets for so many slots from now on. Slots that were there keep theirs.
+    pub(super) fn scale(&self, slots: u32) -> io::Result<()> {
+        let mut state = self.lock();
+        state.slots = state.slots.max(slots);
+        let slots = state.slots;
+        for (address, it) in &mut state.by_address {
+            let Held::PerSlot { sockets, bound } = &mut it.sockets else { continue };
+            while sockets.len() < slots as usize {
+                let socket = bind_slot(*bound)?;
+                self.keep(address, sockets.len(), &socket);
+                sockets.push(socket);
+            }
+        }
+        Ok(())
+    }
+
+    /// The socket of `slot` for the server called `name` at `address`.
+    pub(super) fn get(&self, slot: u32, name: &str, address: &str) -> io::Result<OwnedFd> {
+        let mut state = self.lock();
+        if !state.by_address.contains_key(address) {
+            let sockets = self.open(&mut state, name, address)?;
+            let number = u32::try_from(state.by_address.len()).unwrap_or(u32::MAX);
+            state.by_address.insert(address.to_owned(), Address { number, sockets });
+        }
+        match &state.by_address[address].sockets {
+            Held::Shared(socket) => socket.try_clone(),
+            Held::PerSlot { sockets, .. } => {
+                let none = || io::Error::other(format!("there is no slot {slot}"));
+                sockets.get(slot as usize).ok_or_else(none)?.try_clone()
+            }
+        }
+    }
+
+    /// All sockets of `slot` that nobody else has, each with its address and a number.
+    pub(super) fn of_slot(&self, slot: u32) -> Vec<(String, u64, io::Result<OwnedFd>)> {
+        let state = self.lock();
+        let own = state.by_address.iter().filter_map(|(address, it)| {
+            let Held::PerSlot { sockets, .. } = &it.sockets else { return None };
+            let number = u64::from(it.number) << 32 | u64::from(slot);
+            Some((address.clone(), number, sockets.get(slot as usize)?.try_clone()))
+        });
+        own.collect()
+    }
+
+    /// Duplicates of all of them, under the names by which the next primary finds them.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses.
+    pub fn duplicates(&self) -> io::Result<Vec<InheritedSocket>> {
+        let state = self.lock();
+        let mut all = Vec::new();
+        for (address, it) in &state.by_address {
+            let sockets = match &it.sockets {
+                Held::Shared(socket) => std::slice::from_ref(socket),
+                Held::PerSlot { sockets, .. } => sockets,
+            };
+            for (slot, socket) in sockets.iter().enumerate() {
+                let (name, socket) = (stored_name(address, slot), socket.try_clone()?);
+                all.push(InheritedSocket { name, socket });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Leaves the files of Unix sockets where they are: another process listens there.
+    pub fn hand_on(&self) {
+        self.lock().files.clear();
+    }
+
+    fn open(&self, state: &mut Sockets, name: &str, address: &str) -> io::Result<Held> {
+        if let Some(held) = take_inherited(state, name, address) {
+            let held = held?;
+            match &held {
+                Held::Shared(socket) => self.keep(address, 0, socket),
+                Held::PerSlot { sockets, .. } => {
+                    (0..).zip(sockets).for_each(|(slot, it)| self.keep(address, slot, it));
+                }
+            }
+            return Ok(held);
+        }
+        if let Some(path) = address.strip_prefix("unix:") {
+            let socket = bind_unix(Path::new(path))?;
+            self.keep(address, 0, &socket);
+            state.files.push(path.to_owned());
+            return Ok(Held::Shared(socket));
+        }
+        let first = bind_first(address)?;
+        if self.accept == Accept::Shared || self.shared.iter().any(|it| it == name) {
+            self.keep(address, 0, &first);
+            return Ok(Held::Shared(first));
+        }
+        // A socket that was bound without sharing cannot be shared later: others take its place.
+        let bound = address_of(&first)?;
+        drop(first);
+        let mut sockets = Vec::new();
+        while sockets.len() < state.slots as usize {
+            sockets.push(bind_slot(bound)?);
+        }
+        (0..).zip(&sockets).for_each(|(slot, socket)| self.keep(address, slot, socket));
+        Ok(Held::PerSlot { sockets, bound })
+    }
+
+    fn keep(&self, address: &str, slot: usize, socket: &OwnedFd) {
+        let name = stored_name(address, slot);
+        let states = [State::StoreSockets(&name)];
+        if let Err(error) = self.store.send_with(&states, &[socket.as_fd()]) {
+            tracing::debug!(%error, "the service manager does not keep a socket");
+        }
+    }
+
+    // What is held while it is held only talks to the kernel.
+    fn lock(&self) -> MutexGuard<'_, Sockets> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SlotSockets {
+    fn drop(&mut self) {
+        for path in std::mem::take(&mut self.lock().files) {
+            // It may have been removed already.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl fmt::Debug for SlotSockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotSockets").field("state", &*self.lock()).finish_non_exhaustive()
+    }
+}
+
+/// A name that service managers take: no colons, as they divide names.
+fn stored_name(address: &str, slot: usize) -> String {
+    let keep = |c: char| if c.is_ascii_graphic() && c != ':' { c } else { '_' };
+    let name: String = address.chars().map(keep).take(240).collect();
+    format!("{name}#{slot}")
+}
+
+/// Those that were handed over for `address`: one for each slot, from a primary, or one for all,
+/// from a service manager.
+fn take_inherited(state: &mut Sockets, name: &str, address: &str) -> Option<io::Result<Held>> {
+    let mut found = Vec::new();
+    for slot in 0.. {
+        let wanted = stored_name(address, slot);
+        let Some(at) = state.inherited.iter().position(|it| it.name == wanted) else { break };
+        found.push(state.inherited.swap_remove(at).socket);
+    }
+    if found.is_empty() {
+        let at = state.inherited.iter().position(|it| it.is(name, address))?;
+        return Some(Ok(Held::Shared(state.inherited.swap_remove(at).socket)));
+    }
+    Some(complete(found, state.slots))
+}
+
+fn complete(mut sockets: Vec<OwnedFd>, slots: u32) -> io::Result<Held> {
+    let divided = address_of(&sockets[0]).is_ok() && socket_reuseport(&sockets[0])?;
+    if !divided {
+        return Ok(Held::Shared(sockets.swap_remove(0)));
+    }
+    let bound = address_of(&sockets[0])?;
+    while sockets.len() < slots as usize {
+        sockets.push(bind_slot(bound)?);
+    }
+    Ok(Held::PerSlot { sockets, bound })
+}
+
+fn address_of(socket: &OwnedFd) -> io::Result<SocketAddr> {
+    let address = getsockname(socket)?;
+    SocketAddr::try_from(address).map_err(Into::into)
+}
+
+fn tcp(address: &SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    Ok(socket)
+}
+
+/// The first one is bound as if it were the only one, so that a port which somebody else has is in
+/// use, and is not shared with them.
+fn bind_first(address: &str) -> io::Result<OwnedFd> {
+    let mut refused = None;
+    for address in address.to_socket_addrs()? {
+        let socket = tcp(&address)?;
+        match bind(&socket, &address) {
+            Ok(()) => {
+                // Some that can be bound are taken all the same, which listening shows.
+                rustix::net::listen(&socket, BACKLOG)?;
+                return Ok(socket);
+            }
+            Err(error) => refused = Some(error.into()),
+        }
+    }
+    Err(refused.unwrap_or_else(|| io::Error::other("the name stands for no address")))
+}
+
+fn bind_slot(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = tcp(&address)?;
+    set_socket_reuseport(&socket, true)?;
+    bind(&socket, &address)?;
+    Ok(socket)
+}
+
+/// A file that nobody listens at is replaced, if it is a socket.
+fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let stale = fs::symlink_metadata(path)?.file_type().is_socket()
+                && UnixStream::connect(path)
+                    .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+            if !stale {
+                return Err(error);
+            }
+            fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        bound => bound?,
+    };
+    Ok(listener.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn slots(number: u32) -> SlotSockets {
+        let sockets = SlotSockets::new(Accept::Slots, &["admin".to_owned()]);
+        sockets.scale(number).unwrap();
+        sockets
+    }
+
+    fn port(socket: &OwnedFd) -> u16 {
+        address_of(socket).unwrap().port()
+    }
+
+    #[test]
+    fn each_slot_has_a_socket_of_its_own_at_the_same_port() {
+        let sockets = slots(3);
+        let of: Vec<_> =
+            (0..3).map(|slot| sockets.get(slot, "http", "127.0.0.1:0").unwrap()).collect();
+        assert!(port(&of[0]) != 0 && of.iter().all(|it| port(it) == port(&of[0])));
+        assert!(sockets.get(3, "http", "127.0.0.1:0").is_err());
+        sockets.scale(4).unwrap();
+        assert_eq!(port(&sockets.get(3, "http", "127.0.0.1:0").unwrap()), port(&of[0]));
+        let inodes: std::collections::BTreeSet<_> =
+            (0..4).map(|slot| sockets.of_slot(slot).len()).collect();
+        assert_eq!(inodes, [1].into());
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_at_is_in_use_even_if_they_would_share_it() {
+        let theirs = bind_slot("127.0.0.1:0".parse().unwrap()).unwrap();
+        rustix::net::listen(&theirs, 1).unwrap();
+        let address = address_of(&theirs).unwrap().to_string();
+        let error = slots(2).get(0, "http", &address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = plain.local_addr().unwrap().to_string();
+        let error = slots(2).get(0, "http", &address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn some_servers_have_one_socket_for_all_workers() {
+        let sockets = slots(2);
+        sockets.get(0, "admin", "127.0.0.1:0").unwrap();
+        assert!(sockets.of_slot(0).is_empty(), "it cannot be lent: everybody has it");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.sock");
+        let address = format!("unix:{}", path.display());
+        sockets.get(1, "http", &address).unwrap();
+        assert!(UnixStream::connect(&path).is_ok() && sockets.get(0, "http", &address).is_ok());
+        drop(sockets);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_next_primary_finds_them_by_their_names() {
+        let old = slots(2);
+        let bound = port(&old.get(0, "http", "127.0.0.1:0").unwrap());
+        old.get(0, "admin", "[::1]:0").ok();
+        let new = SlotSockets::new(Accept::Slots, &[]).inherit(old.duplicates().unwrap());
+        new.scale(3).unwrap();
+        for slot in 0..3 {
+            assert_eq!(port(&new.get(slot, "http", "127.0.0.1:0").unwrap()), bound);
+        }
+    }
+
+    #[test]
+    fn a_socket_of_the_service_manager_is_for_all_workers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let handed = InheritedSocket { name: "web".to_owned(), socket: listener.into() };
+        let sockets = SlotSockets::new(Accept::Slots, &[]).inherit(vec![handed]);
+        sockets.scale(2).unwrap();
+        assert!(
+            sockets.get(0, "http", &address).is_ok() && sockets.get(1, "http", &address).is_ok()
+        );
+        assert!(sockets.of_slot(1).is_empty());
+    }
+}

@@ -1,0 +1,543 @@
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use framework_core::BoxFuture;
+use futures_util::FutureExt as _;
+use tokio::{
+    io::unix::AsyncFd,
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    BadFrame, Failure, Forwarded, Handlers, Incoming, IpcError, Message, Outgoing, Request, To,
+    frame::{Header, Kind, hash},
+    handlers::Handler,
+    packets::{Packet, Received, Receiver},
+    pending::Pending,
+};
+
+/// How many messages of each lane may wait to be sent, and how many to be looked at.
+const QUEUE: usize = 1024;
+
+/// One end of a socket that two processes share. Clones are the same end.
+///
+/// See the [module](super) for an example.
+#[derive(Clone)]
+pub struct Peer {
+    shared: Arc<Shared>,
+}
+
+/// Why two processes speak to each other no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Closed {
+    /// The other process has closed its end, or ended.
+    Gone,
+    /// The other process knows other messages.
+    Version,
+    /// The other process sent what makes no sense.
+    BadFrame(String),
+}
+
+struct Shared {
+    socket: AsyncFd<OwnedFd>,
+    pending: Pending,
+    bulk: Lane,
+    control: Lane,
+    closed: watch::Sender<Option<Closed>>,
+}
+
+struct Lane {
+    queue: mpsc::Sender<Packet>,
+    // What is in the queue or about to be; while there is any, nothing overtakes it.
+    waiting: AtomicUsize,
+}
+
+struct Queues {
+    bulk: mpsc::Receiver<Packet>,
+    control: mpsc::Receiver<Packet>,
+}
+
+/// Something that came in, to be handled in turn.
+type Work = BoxFuture<()>;
+
+// ===== impl Peer =====
+
+impl Peer {
+    /// Speaks through `socket`, of a [`socket_pair`](super::socket_pair), and has `handlers` handle
+    /// what comes in, for as long as the future is polled. It ends when the other process has gone;
+    /// dropped, it ends the conversation. To be called within a runtime.
+    ///
+    /// Both sides must have handlers of the same messages.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses.
+    pub fn open(
+        socket: OwnedFd,
+        handlers: Handlers,
+    ) -> io::Result<(Self, impl Future<Output = Closed> + Send + use<>)> {
+        Self::start(socket, handlers, true)
+    }
+
+    /// As [`open`](Self::open), with a process that may have handlers of other messages.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses.
+    pub fn open_to_any(
+        socket: OwnedFd,
+        handlers: Handlers,
+    ) -> io::Result<(Self, impl Future<Output = Closed> + Send + use<>)> {
+        Self::start(socket, handlers, false)
+    }
+
+    fn start(
+        socket: OwnedFd,
+        handlers: Handlers,
+        same: bool,
+    ) -> io::Result<(Self, impl Future<Output = Closed> + Send + use<>)> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        // SAFETY: an `OwnedFd` is open for as long as it lives, and nothing takes it out of there.
+        #[expect(unsafe_code, reason = "the runtime cannot know that the descriptor stays open")]
+        let socket = unsafe { AsyncFd::register(socket) }?;
+        let (bulk, bulk_queue) = lane();
+        let (control, control_queue) = lane();
+        let shared = Arc::new(Shared {
+            socket,
+            pending: Pending::default(),
+            bulk,
+            control,
+            closed: watch::Sender::new(None),
+        });
+        let queues = Queues { bulk: bulk_queue, control: control_queue };
+        let peer = Self { shared };
+        let schema = handlers.schema();
+        let header = Header { name: schema, control: true, ..Header::new(Kind::Hello) };
+        // The socket is new, and has room; if the other end is closed, reading tells.
+        if let Ok(hello) = Packet::new(header, Outgoing::raw(&[]).bytes, Vec::new()) {
+            let _ = hello.send(peer.shared.socket.get_ref().as_fd());
+        }
+        let driver = Driver {
+            peer: peer.clone(),
+            handlers,
+            expected: same.then_some(schema),
+            greeted: false,
+            calls: JoinSet::new(),
+        };
+        Ok((peer, driver.run(queues)))
+    }
+
+    /// Sends `message`, and does not wait for it to arrive.
+    ///
+    /// # Errors
+    ///
+    /// When too much is waiting, the other process is gone, or the message is too long.
+    pub fn send<M: Message>(&self, to: To, message: &M) -> Result<(), IpcError> {
+        let Outgoing { bytes, .. } = Outgoing::of(message)?;
+        let header = Header { to: to.number(), ..header_of::<M>(Kind::Message) };
+        self.shared.dispatch(Packet::new(header, bytes, Vec::new())?, M::CONTROL)
+    }
+
+    /// Sends `request`, and waits for the answer no longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer: see [`IpcError`].
+    pub async fn call<R: Request>(
+        &self,
+        to: To,
+        request: &R,
+        limit: Duration,
+    ) -> Result<R::Reply, IpcError> {
+        let (reply, _) = self.call_with_descriptors(to, request, Vec::new(), limit).await?;
+        Ok(reply)
+    }
+
+    /// As [`call`](Self::call), with descriptors that go along with the request, and those that
+    /// came along with the answer. They go to the process at the other end and no further.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer: see [`IpcError`].
+    pub async fn call_with_descriptors<R: Request>(
+        &self,
+        to: To,
+        request: &R,
+        descriptors: Vec<OwnedFd>,
+        limit: Duration,
+    ) -> Result<(R::Reply, Vec<OwnedFd>), IpcError> {
+        let header = Header { to: to.number(), ..header_of::<R>(Kind::Call) };
+        let request = Outgoing { descriptors, ..Outgoing::of(request)? };
+        let answer = self.ask(header, request, limit).await?;
+        Ok((postcard::from_bytes(answer.body())?, answer.descriptors))
+    }
+
+    /// Passes a message on as it is; `from` is the number of its sender.
+    ///
+    /// # Errors
+    ///
+    /// When too much is waiting, or the other process is gone.
+    pub fn pass_on(&self, from: u32, message: &Forwarded) -> Result<(), IpcError> {
+        let header = Header {
+            name: message.name,
+            from: To::Slot(from).number(),
+            ..Header::new(Kind::Message)
+        };
+        let bytes = Outgoing::raw(&message.body).bytes;
+        self.shared.dispatch(Packet::new(header, bytes, Vec::new())?, false)
+    }
+
+    /// Passes a request on as it is, and returns the answer; `from` is the number of its sender.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer: see [`IpcError`].
+    pub async fn pass_on_and_wait(
+        &self,
+        from: u32,
+        message: &Forwarded,
+        limit: Duration,
+    ) -> Result<Outgoing, IpcError> {
+        let header =
+            Header { name: message.name, from: To::Slot(from).number(), ..Header::new(Kind::Call) };
+        self.ask(header, Outgoing::raw(&message.body), limit).await
+    }
+
+    async fn ask(
+        &self,
+        header: Header,
+        request: Outgoing,
+        limit: Duration,
+    ) -> Result<Outgoing, IpcError> {
+        let waiting = self.shared.pending.wait()?;
+        let millis = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX).max(1);
+        let header = Header { id: waiting.id(), millis, ..header };
+        let packet = Packet::new(header, request.bytes, request.descriptors)?;
+        self.shared.dispatch(packet, header.control)?;
+        timeout(limit, waiting.answered()).await.unwrap_or(Err(IpcError::Timeout))
+    }
+
+    /// Waits until the two processes speak to each other no longer, and says why.
+    pub async fn closed(&self) -> Closed {
+        let mut closed = self.shared.closed.subscribe();
+        let ended = closed.wait_for(Option::is_some).await;
+        // The sender lives as long as this does.
+        ended.ok().and_then(|closed| closed.clone()).unwrap_or(Closed::Gone)
+    }
+}
+
+fn header_of<M: Message>(kind: Kind) -> Header {
+    Header { name: hash(M::NAME), control: M::CONTROL, ..Header::new(kind) }
+}
+
+fn lane() -> (Lane, mpsc::Receiver<Packet>) {
+    let (queue, packets) = mpsc::channel(QUEUE);
+    (Lane { queue, waiting: AtomicUsize::new(0) }, packets)
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("closed", &*self.shared.closed.borrow()).finish()
+    }
+}
+
+impl Closed {
+    /// What whoever waits for an answer is told.
+    pub(super) fn error(&self) -> IpcError {
+        match self {
+            Self::Version => IpcError::Version,
+            Self::Gone | Self::BadFrame(_) => IpcError::PeerGone,
+        }
+    }
+}
+
+// ===== impl Shared =====
+
+impl Shared {
+    /// Sends at once if nothing waits before it and the socket has room: packets do not mix, so no
+    /// lock is needed. Otherwise it waits in its lane.
+    fn dispatch(&self, packet: Packet, control: bool) -> Result<(), IpcError> {
+        if let Some(closed) = &*self.closed.borrow() {
+            return Err(closed.error());
+        }
+        let lane = if control { &self.control } else { &self.bulk };
+        if lane.waiting.load(Ordering::Acquire) == 0 {
+            match packet.send(self.socket.get_ref().as_fd()) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_full(&error) => {}
+                Err(error) => return Err(sending(error)),
+            }
+        }
+        lane.waiting.fetch_add(1, Ordering::AcqRel);
+        lane.queue.try_send(packet).map_err(|refused| {
+            lane.waiting.fetch_sub(1, Ordering::AcqRel);
+            match refused {
+                mpsc::error::TrySendError::Full(_) => IpcError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => IpcError::PeerGone,
+            }
+        })
+    }
+
+    /// Sends what waits, the lane for control first; ends with the socket.
+    async fn write(&self, mut queues: Queues) -> io::Error {
+        loop {
+            let (packet, lane) = tokio::select! {
+                biased;
+                Some(packet) = queues.control.recv() => (packet, &self.control),
+                Some(packet) = queues.bulk.recv() => (packet, &self.bulk),
+                else => return io::ErrorKind::BrokenPipe.into(),
+            };
+            loop {
+                let mut writable = match self.socket.writable().await {
+                    Ok(writable) => writable,
+                    Err(error) => return error,
+                };
+                match writable.try_io(|socket| packet.send(socket.get_ref().as_fd())) {
+                    Ok(Ok(())) => break,
+                    // Of buffers, and not of this socket: nobody tells when there are some again.
+                    Ok(Err(error)) if is_full(&error) => tokio::task::yield_now().await,
+                    Ok(Err(error)) => return error,
+                    Err(_would_block) => {}
+                }
+            }
+            lane.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn close(&self, why: &Closed) {
+        self.closed.send_replace(Some(why.clone()));
+        self.pending.close(why);
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    // ENOBUFS: the kernel's own queue for the socket is full.
+    error.kind() == io::ErrorKind::WouldBlock
+        || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NOBUFS)
+}
+
+fn sending(error: io::Error) -> IpcError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::NotConnected => IpcError::PeerGone,
+        _ => IpcError::System(error),
+    }
+}
+
+// ===== the driver =====
+
+struct Driver {
+    peer: Peer,
+    handlers: Handlers,
+    expected: Option<u64>,
+    greeted: bool,
+    calls: JoinSet<()>,
+}
+
+/// Closes the conversation also when the driver is dropped.
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if self.0.closed.borrow().is_none() {
+            self.0.close(&Closed::Gone);
+            let both = rustix::net::Shutdown::Both;
+            // The other side may have closed it already.
+            let _ = rustix::net::shutdown(self.0.socket.get_ref(), both);
+        }
+    }
+}
+
+impl Driver {
+    async fn run(mut self, queues: Queues) -> Closed {
+        let shared = Arc::clone(&self.peer.shared);
+        let guard = CloseOnDrop(Arc::clone(&shared));
+        let (in_turn, work) = mpsc::channel::<Work>(QUEUE);
+        let closed = tokio::select! {
+            closed = self.read(&in_turn) => closed,
+            // That the other side reads no more shows here first, but not what it still said.
+            _ = shared.write(queues) => self.read(&in_turn).await,
+            never = one_after_the_other(work) => match never {},
+        };
+        shared.close(&closed);
+        drop(guard);
+        closed
+    }
+
+    async fn read(&mut self, in_turn: &mpsc::Sender<Work>) -> Closed {
+        let shared = Arc::clone(&self.peer.shared);
+        let mut receiver = Receiver::new();
+        loop {
+            while self.calls.try_join_next().is_some() {}
+            let Ok(mut readable) = shared.socket.readable().await else { return Closed::Gone };
+            let received = readable.try_io(|socket| receiver.receive(socket.get_ref().as_fd()));
+            drop(readable);
+            let received = match received {
+                Err(_would_block) => continue,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(Err(_) | Ok(None)) => return Closed::Gone,
+                Ok(Ok(Some(received))) => received,
+            };
+            let taken = match received {
+                Ok(received) => self.take(received, in_turn).await,
+                Err(error) => Err(Closed::BadFrame(error.to_string())),
+            };
+            if let Err(closed) = taken {
+                return closed;
+            }
+        }
+    }
+
+    async fn take(
+        &mut self,
+        received: Received,
+        in_turn: &mpsc::Sender<Work>,
+    ) -> Result<(), Closed> {
+        let Received { header, body, descriptors } = received;
+        if self.greeted == (header.kind == Kind::Hello) {
+            return Err(Closed::BadFrame(BadFrame::OutOfTurn.to_string()));
+        }
+        match header.kind {
+            Kind::Hello => {
+                self.greeted = true;
+                if self.expected.is_some_and(|expected| expected != header.name) {
+                    return Err(Closed::Version);
+                }
+            }
+            Kind::Reply => {
+                let answer = Outgoing { descriptors, ..Outgoing::raw(&body) };
+                self.peer.shared.pending.answer(header.id, Ok(answer));
+            }
+            Kind::Failure => {
+                let failure = postcard::from_bytes::<Failure>(&body);
+                let failure = failure.map_err(|error| Closed::BadFrame(error.to_string()))?;
+                self.peer.shared.pending.answer(header.id, Err(failure.into()));
+            }
+            Kind::Message => {
+                let work = self.handle(&header, body, descriptors);
+                let work = report(work);
+                if in_turn.try_send(Box::pin(work)).is_err() {
+                    tracing::warn!("too many messages wait to be handled: one is dropped");
+                }
+            }
+            Kind::Call => {
+                let work = self.handle(&header, body, descriptors);
+                self.work(header, work).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what came in handled, but not begun yet.
+    fn handle(
+        &self,
+        header: &Header,
+        body: Vec<u8>,
+        descriptors: Vec<OwnedFd>,
+    ) -> BoxFuture<Result<Outgoing, IpcError>> {
+        let limit =
+            (header.kind == Kind::Call).then(|| Duration::from_millis(u64::from(header.millis)));
+        let to = To::from_number(header.to);
+        let unknown = |name: String| -> BoxFuture<_> {
+            Box::pin(async move { Err(IpcError::Unknown { name }) })
+        };
+        if to != To::Peer {
+            let Some(forward) = self.handlers.forwards() else {
+                return unknown(format!("{to:?}"));
+            };
+            let message = Forwarded { name: header.name, body: body.into() };
+            return forward.forward(to, message, limit);
+        }
+        let from = match To::from_number(header.from) {
+            To::Slot(slot) => Some(slot),
+            _ => None,
+        };
+        let incoming = Incoming { from, body, descriptors };
+        match (self.handlers.find(header.name), header.kind) {
+            (Some(Handler::Message(handler)), Kind::Message)
+            | (Some(Handler::Request(handler)), Kind::Call) => {
+                let handler = Arc::clone(handler);
+                // The handler may panic before there is a future.
+                Box::pin(async move { handler(incoming).await })
+            }
+            _ => unknown(format!("{:016x}", header.name)),
+        }
+    }
+
+    /// Works on a call: at once as far as that goes, and then beside the others.
+    async fn work(&mut self, header: Header, work: BoxFuture<Result<Outgoing, IpcError>>) {
+        let peer = self.peer.clone();
+        if self.calls.len() >= QUEUE {
+            return reply(&peer, &header, Err(IpcError::Overloaded));
+        }
+        let limit = Duration::from_millis(u64::from(header.millis));
+        let mut work = Box::pin(async move {
+            match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_panic)) => Err(IpcError::Remote("the handler panicked".to_owned())),
+                Err(_elapsed) => Err(IpcError::Timeout),
+            }
+        });
+        match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+            Poll::Ready(answer) => reply(&peer, &header, answer),
+            Poll::Pending => {
+                self.calls.spawn(async move { reply(&peer, &header, work.await) });
+            }
+        }
+    }
+}
+
+/// Handles messages in the order in which they came.
+async fn one_after_the_other(mut work: mpsc::Receiver<Work>) -> std::convert::Infallible {
+    loop {
+        match work.recv().await {
+            Some(next) => next.await,
+            // The sender lives as long as the driver.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn report(work: BoxFuture<Result<Outgoing, IpcError>>) {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "a message could not be handled"),
+        Err(_panic) => tracing::error!("the handler of a message panicked"),
+    }
+}
+
+fn reply(peer: &Peer, call: &Header, answer: Result<Outgoing, IpcError>) {
+    let header = Header { id: call.id, control: call.control, ..Header::new(Kind::Reply) };
+    let failed = |error: IpcError| {
+        let header = Header { kind: Kind::Failure, ..header };
+        Packet::new(header, Outgoing::of(&Failure::from(error))?.bytes, Vec::new())
+    };
+    let packet = match answer {
+        Ok(Outgoing { bytes, descriptors }) => {
+            Packet::new(header, bytes, descriptors).or_else(failed)
+        }
+        Err(error) => failed(error),
+    };
+    let sent = packet.and_then(|packet| peer.shared.dispatch(packet, call.control));
+    if let Err(error) = sent
+        && !matches!(error, IpcError::PeerGone)
+    {
+        tracing::warn!(%error, "an answer could not be sent");
+    }
+}

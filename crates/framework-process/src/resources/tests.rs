@@ -1,0 +1,6 @@
+mod levels;
+#[cfg(feature = "module")]
+mod log;
+mod monitor;
+mod reading;
+mod trees;

@@ -1,0 +1,5 @@
+//! Runs the feed optimizer; `--help` names what else it can do.
+
+fn main() -> std::process::ExitCode {
+    framework::cli::main(feeds::app())
+}

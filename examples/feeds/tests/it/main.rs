@@ -1,0 +1,14 @@
+//! The optimizer as its users and its operators see it.
+
+mod app;
+mod background;
+mod client;
+mod fetching;
+mod origin;
+mod parse;
+mod plan;
+mod process;
+mod publishing;
+mod refusals;
+mod samples;
+mod walk_through;
