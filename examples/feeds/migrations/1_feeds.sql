@@ -7,7 +7,7 @@ CREATE TABLE feeds (
     -- What its server wants to be reminded of: it answers 304 if nothing has changed since.
     etag          TEXT,
     last_modified TEXT,
-    -- When it was last fetched and published; 0 if that never went well.
+    -- When it was last fetched and published; 0 if what was fetched last is not published.
     refreshed_at  INTEGER NOT NULL DEFAULT 0,
     -- Not before this moment, because the last attempts went wrong.
     retry_at      INTEGER NOT NULL DEFAULT 0,

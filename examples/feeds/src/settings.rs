@@ -124,7 +124,7 @@ impl Settings for FeedsSettings {
 
     // The store is opened once.
     fn restart_keys() -> &'static [&'static str] {
-        &["*"]
+        &["publish"]
     }
 }
 

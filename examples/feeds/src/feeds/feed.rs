@@ -14,7 +14,8 @@ pub struct Feed {
     /// What it says of itself.
     #[serde(flatten)]
     pub about: About,
-    /// When it was last fetched and published, as RFC 3339 writes dates; `null` before that.
+    /// When it was last fetched and published, as RFC 3339 writes dates; `null` before that, and
+    /// while what was fetched last is not published.
     pub refreshed_at: Option<String>,
     /// How many attempts in a row have failed since.
     pub failures: u32,

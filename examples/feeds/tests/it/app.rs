@@ -58,7 +58,17 @@ impl App {
 
     /// Starts the application with keys set.
     pub(crate) async fn start_with(dir: &Path, keys: &[&str]) -> Self {
+        Self::launch(command(dir), keys).await
+    }
+
+    /// Starts the application on a system that trusts the certificates in a file.
+    pub(crate) async fn start_trusting(dir: &Path, roots: &Path) -> Self {
         let mut command = command(dir);
+        command.env("SSL_CERT_FILE", roots).env_remove("SSL_CERT_DIR");
+        Self::launch(command, &[]).await
+    }
+
+    async fn launch(mut command: Command, keys: &[&str]) -> Self {
         command.arg("serve").args(["--set", "feeds.allow_addresses=[\"127.0.0.2\"]"]);
         for key in keys {
             command.args(["--set", key]);

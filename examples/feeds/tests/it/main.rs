@@ -3,6 +3,7 @@
 mod app;
 mod background;
 mod client;
+mod encryption;
 mod fetching;
 mod origin;
 mod parse;

@@ -19,53 +19,12 @@ use serde_json::Value;
 
 use crate::{
     client::get,
+    daemon::Daemon,
     process::{Ended, Place, Running},
 };
 
 /// How long anything may take before the test has failed.
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// A daemon, which is stopped whatever becomes of the test.
-struct Daemon {
-    place: Place,
-}
-
-impl Daemon {
-    fn start(place: Place) -> Self {
-        let ended = place.run(&["serve", "--detach", "--pid-file", "app.pid"]);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.out.starts_with("ok: hello runs in the background as process "), "{ended:?}");
-        Self { place }
-    }
-
-    fn ask(&self, args: &[&str]) -> Ended {
-        self.place.run(&[args, &["--pid-file", "app.pid"]].concat())
-    }
-
-    fn status(&self) -> Value {
-        let ended = self.ask(&["status", "--json"]);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        serde_json::from_str(&ended.out).unwrap()
-    }
-
-    fn http(&self) -> String {
-        let status = self.status();
-        let mut addresses = status["addresses"].as_array().unwrap().iter();
-        let http = addresses.find_map(|it| it.as_str().unwrap().strip_prefix("http="));
-        http.unwrap().to_owned()
-    }
-
-    fn pid(&self) -> Pid {
-        let text = fs::read_to_string(self.place.path().join("app.pid")).unwrap();
-        Pid::from_raw(text.trim().parse().unwrap()).unwrap()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.ask(&["stop"]);
-    }
-}
 
 #[test]
 fn in_the_background_it_serves_until_an_operator_stops_it() {

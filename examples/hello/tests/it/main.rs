@@ -4,6 +4,8 @@
 
 mod app;
 mod client;
+mod cluster;
+mod daemon;
 mod instance;
 mod life;
 mod process;

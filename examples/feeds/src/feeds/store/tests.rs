@@ -92,6 +92,26 @@ async fn a_feed_that_failed_is_not_due_before_its_time() {
 }
 
 #[tokio::test]
+async fn a_feed_that_was_not_published_is_soon_fetched_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let claim = add(&store, "http://a/", 1_000_000).await;
+    let validators = Validators { etag: Some("\"v\"".to_owned()), last_modified: None };
+    let (document, published) = (&document(&[]), "\"p\"");
+    let end = Refreshed::Changed { document, validators: &validators, published };
+    assert!(store.finish(&claim, &end, 1_000_001).await.unwrap());
+    let Claimed::Yes(claim) = store.claim(1, 1_000_002, LEASE).await.unwrap() else {
+        panic!("nobody has it");
+    };
+    assert_eq!(claim.validators, validators);
+    let end = Refreshed::Unpublished { document, error: "no", retry_at: 1_000_005 };
+    assert!(store.finish(&claim, &end, 1_000_003).await.unwrap());
+    assert_eq!(due(&store, 1_000_004).await, None);
+    let claim = store.claim_due(1_000_005, TTL, LEASE).await.unwrap().expect("it is due");
+    assert_eq!(claim.validators, Validators::default());
+}
+
+#[tokio::test]
 async fn items_are_those_of_the_last_document_and_the_latest_come_first() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;

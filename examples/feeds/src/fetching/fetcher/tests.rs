@@ -137,3 +137,16 @@ fn the_pieces_of_a_request_are_those_of_the_address() {
     assert_eq!(request.headers()["if-none-match"], "\"x\"");
     assert!(!request.headers().contains_key("traceparent"));
 }
+
+#[tokio::test]
+async fn a_redirect_does_not_lead_out_of_the_encryption() {
+    let (fetcher, _names) = fetcher(FeedsSettings::default(), "127.0.0.3", "127.0.0.3");
+    let to = |from: &str, location: &str| {
+        let moved = Response::builder().status(301).header(header::LOCATION, location);
+        fetcher.redirect(&from.parse().unwrap(), &moved.body(Bytes::new()).unwrap())
+    };
+    let error = to("https://example.com/", "http://example.com/").unwrap_err();
+    assert!(matches!(error, FetchError::Redirect { .. }), "{error}");
+    let next = to("http://example.com/", "https://example.com/feed").unwrap().unwrap();
+    assert_eq!(next.as_str(), "https://example.com/feed");
+}

@@ -1,4 +1,6 @@
-use tokio::task::JoinSet;
+use std::sync::Arc;
+
+use tokio::{sync::Barrier, task::JoinSet};
 
 use super::*;
 
@@ -7,14 +9,17 @@ fn at(folder: &Path) -> DatabaseSettings {
     DatabaseSettings { url, ..DatabaseSettings::default() }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn many_open_a_new_file_at_once_and_all_of_them_find_its_tables() {
-    for _ in 0..5 {
+    for _ in 0..20 {
         let dir = tempfile::tempdir().unwrap();
-        let mut opening = JoinSet::new();
+        let (mut opening, start) = (JoinSet::new(), Arc::new(Barrier::new(8)));
         for _ in 0..8 {
-            let settings = at(dir.path());
-            opening.spawn(async move { Database::open(&settings).await });
+            let (settings, start) = (at(dir.path()), Arc::clone(&start));
+            opening.spawn(async move {
+                start.wait().await;
+                Database::open(&settings).await
+            });
         }
         for opened in opening.join_all().await {
             opened.expect("it waits for the others").ping().await.expect("the tables are there");
