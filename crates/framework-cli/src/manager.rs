@@ -40,7 +40,7 @@ impl HandedOver {
         lock(&self.sockets).iter().map(|socket| socket.name.clone()).collect()
     }
 
-    /// Duplicates of those in use, by the addresses that the configuration calls them.
+    /// Duplicates of those in use, for the next process.
     pub(crate) fn duplicates(&self) -> io::Result<Vec<InheritedSocket>> {
         let in_use = lock(&self.in_use);
         let duplicate = |it: &InheritedSocket| -> io::Result<_> {
@@ -54,10 +54,11 @@ impl HandedOver {
         self.handed_on.store(true, Ordering::SeqCst);
     }
 
-    fn keep(&self, address: &str, socket: BorrowedFd<'_>) {
+    fn keep(&self, name: &str, address: &str, socket: BorrowedFd<'_>) {
         match socket.try_clone_to_owned() {
             Ok(socket) => {
-                lock(&self.in_use).push(InheritedSocket { name: address.to_owned(), socket });
+                let name = InheritedSocket::full_name(name, address);
+                lock(&self.in_use).push(InheritedSocket { name, socket });
             }
             Err(error) => tracing::warn!(%error, address, "a restart would refuse connections"),
         }
@@ -70,13 +71,13 @@ impl SocketSource for HandedOver {
         let at = sockets.iter().position(|socket| socket.is(name, address));
         let socket = at.map(|at| sockets.remove(at).socket);
         if let Some(socket) = &socket {
-            self.keep(address, socket.as_fd());
+            self.keep(name, address, socket.as_fd());
         }
         Box::pin(async move { Ok(socket) })
     }
 
-    fn bound(&self, address: &str, socket: BorrowedFd<'_>) {
-        self.keep(address, socket);
+    fn bound(&self, name: &str, address: &str, socket: BorrowedFd<'_>) {
+        self.keep(name, address, socket);
     }
 
     fn has_handed_on(&self) -> bool {

@@ -16,10 +16,10 @@ pub trait SocketSource: Send + Sync + fmt::Debug + 'static {
     /// if the server is to bind it. The socket may be bound and not listening yet.
     fn socket(&self, name: &str, address: &str) -> BoxFuture<io::Result<Option<OwnedFd>>>;
 
-    /// Hears that the server has bound `address` itself. A source that hands sockets on keeps a
-    /// duplicate. Does nothing by default.
-    fn bound(&self, address: &str, socket: BorrowedFd<'_>) {
-        let _ = (address, socket);
+    /// Hears that the server called `name` has bound `address` itself. A source that hands sockets
+    /// on keeps a duplicate. Does nothing by default.
+    fn bound(&self, name: &str, address: &str, socket: BorrowedFd<'_>) {
+        let _ = (name, address, socket);
     }
 
     /// Whether another process listens at all of them by now, so that files of Unix sockets are to
@@ -28,10 +28,10 @@ pub trait SocketSource: Send + Sync + fmt::Debug + 'static {
         false
     }
 
-    /// Waits until the server is to accept from another socket at `address` too, or no longer.
-    /// Never completes by default.
-    fn lent(&self, address: &str) -> BoxFuture<LentSocket> {
-        let _ = address;
+    /// Waits until the server called `name` is to accept from another socket at `address` too, or
+    /// no longer. Never completes by default.
+    fn lent(&self, name: &str, address: &str) -> BoxFuture<LentSocket> {
+        let _ = (name, address);
         Box::pin(std::future::pending())
     }
 }

@@ -258,7 +258,7 @@ impl Server {
     {
         let (setting, watching) = self.setting();
         let setting = Arc::new(setting);
-        let Self { acceptor, held, settings, traffic, planted, .. } = self;
+        let Self { mut acceptor, held, settings, traffic, planted, .. } = self;
         if let Err(error) = acceptor.listen() {
             tracing::error!(%error, "cannot listen on a socket that was handed over");
         }

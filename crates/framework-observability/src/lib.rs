@@ -55,8 +55,8 @@ pub use self::{
         HealthReport, HealthRunner, HealthSettings, MemoryReport,
     },
     metrics::{
-        AppIdentity, ConfigMetrics, Counter, ErrorSeverity, Exposition, Family, Gauge,
-        HandledRequest, HealthMetrics, Histogram, HttpClientMetrics, HttpRequestMetrics,
+        AppIdentity, ConfigMetrics, Counter, ErrorSeverity, Exposition, Family, FrameworkMetrics,
+        Gauge, HandledRequest, HealthMetrics, Histogram, HttpClientMetrics, HttpRequestMetrics,
         MetricError, Metrics, MetricsSettings, ModuleMetrics, RouteMetrics,
     },
     module::{HealthExt, ObservabilityModule},

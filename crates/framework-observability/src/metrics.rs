@@ -132,10 +132,7 @@ impl Metrics {
         help: &str,
         labels: &[&str],
     ) -> Result<Family<Counter>, MetricError> {
-        if !name.ends_with("_total") {
-            return Err(MetricError::Counter { name: name.to_owned() });
-        }
-        self.family(name, help, labels, |opts| IntCounterVec::new(opts, labels), Counter)
+        self.counter_of(&self.namespace, name, help, labels)
     }
 
     /// Makes a metric that goes up and down, one series for each combination of the labels' values.
@@ -151,7 +148,7 @@ impl Metrics {
         help: &str,
         labels: &[&str],
     ) -> Result<Family<Gauge>, MetricError> {
-        self.family(name, help, labels, |opts| GaugeVec::new(opts, labels), Gauge)
+        self.family(&self.namespace, name, help, labels, |opts| GaugeVec::new(opts, labels), Gauge)
     }
 
     /// Makes a metric of how values spread, one series for each combination of the labels' values.
@@ -171,11 +168,33 @@ impl Metrics {
         family::check_buckets(name, buckets)?;
         let make =
             |opts| HistogramVec::new(HistogramOpts::from(opts).buckets(buckets.to_vec()), labels);
-        self.family(name, help, labels, make, Histogram)
+        self.family(&self.namespace, name, help, labels, make, Histogram)
+    }
+
+    /// For layers of the framework: their metrics have `framework_` before their names, whatever
+    /// the application is called.
+    #[must_use]
+    pub fn of_framework(&self) -> FrameworkMetrics<'_> {
+        FrameworkMetrics(self)
+    }
+
+    fn counter_of(
+        &self,
+        namespace: &str,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<Family<Counter>, MetricError> {
+        if !name.ends_with("_total") {
+            return Err(MetricError::Counter { name: name.to_owned() });
+        }
+        let make = |opts| IntCounterVec::new(opts, labels);
+        self.family(namespace, name, help, labels, make, Counter)
     }
 
     fn family<B, M: 'static>(
         &self,
+        namespace: &str,
         name: &str,
         help: &str,
         labels: &[&str],
@@ -187,7 +206,7 @@ impl Metrics {
     {
         family::check_name(name)?;
         family::check_labels(name, labels)?;
-        let full = format!("{}_{name}", self.namespace);
+        let full = format!("{namespace}_{name}");
         let vec = make(Opts::new(&full, help))
             .map_err(|_| MetricError::Name { name: name.to_owned() })?;
         // The registry refuses a name for no other reason, once its parts are well formed.
@@ -262,6 +281,44 @@ impl Metrics {
         self.update(SCRAPE_AGE);
         self.process.observe_uptime(self.uptime());
         exposition::render(&self.registry.gather(), accept)
+    }
+}
+
+/// The metrics of the framework itself, to be added to by its layers. See
+/// [`Metrics::of_framework`].
+#[derive(Clone, Copy, Debug)]
+pub struct FrameworkMetrics<'m>(&'m Metrics);
+
+/// What the names of the framework's own metrics begin with.
+const FRAMEWORK: &str = "framework";
+
+impl FrameworkMetrics<'_> {
+    /// As [`Metrics::counter`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn counter(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<Family<Counter>, MetricError> {
+        self.0.counter_of(FRAMEWORK, name, help, labels)
+    }
+
+    /// As [`Metrics::gauge`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn gauge(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<Family<Gauge>, MetricError> {
+        self.0.family(FRAMEWORK, name, help, labels, |opts| GaugeVec::new(opts, labels), Gauge)
     }
 }
 

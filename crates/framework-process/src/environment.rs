@@ -69,6 +69,20 @@ impl StartedBy {
     }
 }
 
+/// Gives the process the name of its program: one that is started by a descriptor has the number of
+/// that instead, which nobody recognizes in a list of processes.
+#[cfg(feature = "cluster")]
+pub(crate) fn take_name() {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&program).file_name().unwrap_or_default();
+    let name = std::ffi::CString::new(std::os::unix::ffi::OsStrExt::as_bytes(name));
+    if let Ok(name) = name
+        && let Err(error) = rustix::thread::set_name(&name)
+    {
+        tracing::debug!(%error, "the process has a name that says nothing");
+    }
+}
+
 /// How often the manager wants a sign of life, if it is this process that it speaks to.
 fn watchdog(pid: Option<&str>, micros: Option<&str>) -> Option<Duration> {
     let own = std::process::id();

@@ -53,10 +53,14 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 mod frame;
 mod handlers;
+#[cfg(all(feature = "cluster", feature = "module"))]
+mod module;
 mod packets;
 mod peer;
 mod pending;
 
+#[cfg(all(feature = "cluster", feature = "module"))]
+pub use self::module::{IpcExt, IpcModule, MessageHandler, Peers, Sender};
 pub use self::{
     frame::BadFrame,
     handlers::{Forward, Forwarded, HandlerError, Handlers, Incoming, Outgoing},

@@ -35,6 +35,8 @@
 
 #[cfg(feature = "cluster")]
 mod cluster;
+#[cfg(all(feature = "cluster", feature = "module"))]
+pub mod codes;
 mod control;
 mod descriptors;
 mod detach;
@@ -46,6 +48,8 @@ pub mod ipc;
 mod memory;
 #[cfg(feature = "module")]
 mod module;
+#[cfg(feature = "cluster")]
+mod planted;
 #[cfg(feature = "pool")]
 mod pool;
 #[cfg(feature = "resources")]
@@ -64,6 +68,8 @@ pub use self::cluster::{
 };
 #[cfg(feature = "module")]
 pub use self::module::{QueuePolicy, WorkerPoolModule, WorkerPoolSettings};
+#[cfg(feature = "planted-bugs")]
+pub use self::planted::PlantedBug;
 #[cfg(feature = "pool")]
 pub use self::pool::{
     AbandonedJob, Cancelled, Job, JobError, PoolSettings, PoolStats, Request as JobRequest, Spread,

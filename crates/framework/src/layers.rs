@@ -12,6 +12,8 @@ mod client;
 mod config;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "ipc")]
+mod ipc;
 #[cfg(feature = "observability")]
 mod observability;
 #[cfg(all(feature = "http", feature = "observability"))]
@@ -35,6 +37,8 @@ const LAYERS: &[fn(AppBuilder) -> AppBuilder] = &[
     admin::add,
     #[cfg(feature = "client")]
     client::add,
+    #[cfg(feature = "ipc")]
+    ipc::add,
     #[cfg(all(feature = "http", feature = "observability"))]
     observed::add,
     #[cfg(feature = "http")]

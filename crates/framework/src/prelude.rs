@@ -29,6 +29,8 @@ pub use framework_http::{
 #[cfg(feature = "observability")]
 pub use framework_observability::{HealthExt, HealthOptions, Metrics};
 
+#[cfg(feature = "ipc")]
+pub use framework_process::ipc::{IpcExt, IpcModule, Message, Peers};
 #[cfg(feature = "resources")]
 pub use framework_process::{PressureLevel, ResourceExt, ResourceModule, ResourceMonitor};
 #[cfg(feature = "worker-pool")]

@@ -541,7 +541,7 @@ async fn run(
 /// One line with all that an operator wants to know of a cluster at first.
 fn lead(name: &str, app: &RunningApp, commands: &ClusterCommands) {
     tracing::info!(
-        addresses = addresses_of(app.lifecycle()).join(" "),
+        addresses = commands.addresses().join(" "),
         took = text(app.report().took()),
         workers = %commands.describe()["workers_wanted"],
         "{name} is ready"

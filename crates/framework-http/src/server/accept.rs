@@ -78,8 +78,8 @@ impl Acceptor {
     }
 
     /// Lets connections come in.
-    pub(crate) fn listen(&self) -> io::Result<()> {
-        self.listeners.iter().try_for_each(Listener::listen)
+    pub(crate) fn listen(&mut self) -> io::Result<()> {
+        self.listeners.iter_mut().try_for_each(Listener::listen)
     }
 
     /// Accepts from the socket of somebody else as well.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use framework_core::SocketSource;
-use rustix::net::{AddressFamily, getsockname};
+use rustix::net::{AddressFamily, getsockname, sockopt::socket_acceptconn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 
 use super::{BindError, transport::Transport};
@@ -35,6 +35,9 @@ pub enum ListenAddr {
 /// A socket that accepts connections.
 #[derive(Debug)]
 pub(crate) enum Listener {
+    /// Bound, and nothing more: the runtime is told of it once it listens, or it would take it for
+    /// one that is closed, and ask it over and over again.
+    Silent(std::net::TcpListener),
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
@@ -99,6 +102,9 @@ impl Listener {
             AddressFamily::INET | AddressFamily::INET6 => {
                 let listener = std::net::TcpListener::from(socket);
                 listener.set_nonblocking(true)?;
+                if !socket_acceptconn(&listener)? {
+                    return Ok(Self::Silent(listener));
+                }
                 TcpListener::from_std(listener).map(Self::Tcp)
             }
             other => Err(io::Error::new(
@@ -109,12 +115,17 @@ impl Listener {
     }
 
     /// Lets connections come in, where a socket was bound and no more.
-    pub(crate) fn listen(&self) -> io::Result<()> {
-        Ok(rustix::net::listen(self, BACKLOG.cast_signed())?)
+    pub(crate) fn listen(&mut self) -> io::Result<()> {
+        rustix::net::listen(&*self, BACKLOG.cast_signed())?;
+        if let Self::Silent(listener) = self {
+            *self = Self::Tcp(TcpListener::from_std(listener.try_clone()?)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn address(&self) -> io::Result<ListenAddr> {
         match self {
+            Self::Silent(listener) => listener.local_addr().map(ListenAddr::Tcp),
             Self::Tcp(listener) => listener.local_addr().map(ListenAddr::Tcp),
             Self::Unix { path, .. } => Ok(ListenAddr::Unix(path.clone())),
         }
@@ -123,6 +134,7 @@ impl Listener {
     /// Gives whoever waits to be accepted, and closes the socket when nobody is left.
     pub(crate) fn close(self) -> Box<dyn Iterator<Item = io::Result<Transport>>> {
         match self {
+            Self::Silent(_) => Box::new(iter::empty()),
             Self::Tcp(listener) => {
                 let Ok(listener) = listener.into_std() else { return Box::new(iter::empty()) };
                 let accept = move || {
@@ -150,6 +162,7 @@ impl Listener {
 
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Transport>> {
         match self {
+            Self::Silent(_) => Poll::Pending,
             Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
                 set_nodelay(&stream);
                 Transport::Tcp(stream, peer)
@@ -164,6 +177,7 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
+            Self::Silent(listener) => listener.as_fd(),
             Self::Tcp(listener) => listener.as_fd(),
             Self::Unix { listener, .. } => listener.as_fd(),
         }

@@ -8,7 +8,14 @@ use super::{BindError, accept::Acceptor, listener::Listener};
 /// The sockets of a server that somebody else holds, and may lend more of.
 #[derive(Default)]
 pub(super) struct Held {
-    sources: Vec<(Arc<dyn SocketSource>, Arc<str>)>,
+    sources: Vec<Source>,
+}
+
+/// A socket, and who holds it.
+struct Source {
+    source: Arc<dyn SocketSource>,
+    name: Box<str>,
+    address: Box<str>,
 }
 
 /// Waits for changes of what is lent.
@@ -29,12 +36,13 @@ impl Held {
         let given = source.socket(name, address).await;
         if let Some(socket) = given.map_err(|source| BindError::new(address, source))? {
             let listener = Listener::take(socket).map_err(|source| BindError::Adopt { source })?;
-            self.sources.push((Arc::clone(source), address.into()));
+            let source = Arc::clone(source);
+            self.sources.push(Source { source, name: name.into(), address: address.into() });
             return Ok(listener);
         }
         let mut listener = Listener::bind(address).await?;
         listener.hand_on_by(source);
-        source.bound(address, std::os::fd::AsFd::as_fd(&listener));
+        source.bound(name, address, std::os::fd::AsFd::as_fd(&listener));
         Ok(listener)
     }
 
@@ -52,8 +60,8 @@ impl Held {
 
 impl Lending {
     fn wait(&mut self, at: usize) {
-        let (source, address) = &self.held.sources[at];
-        let change = source.lent(address);
+        let Source { source, name, address } = &self.held.sources[at];
+        let change = source.lent(name, address);
         self.waiting.push(Box::pin(async move { (at, change.await) }));
     }
 
@@ -86,13 +94,13 @@ pub(super) fn apply(change: LentSocket, acceptor: Option<&mut Acceptor>) {
 }
 
 fn take(socket: std::os::fd::OwnedFd) -> io::Result<Listener> {
-    let listener = Listener::take(socket)?;
+    let mut listener = Listener::take(socket)?;
     listener.listen()?;
     Ok(listener)
 }
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.sources.iter().map(|(_, address)| address)).finish()
+        f.debug_list().entries(self.sources.iter().map(|it| &it.address)).finish()
     }
 }

@@ -38,12 +38,12 @@ impl SocketSource for Holder {
         Box::pin(async move { Ok(socket) })
     }
 
-    fn bound(&self, address: &str, socket: BorrowedFd<'_>) {
+    fn bound(&self, _name: &str, address: &str, socket: BorrowedFd<'_>) {
         let own = TcpListener::from(socket.try_clone_to_owned().unwrap());
         self.bound.lock().unwrap().push(format!("{address} {}", own.local_addr().unwrap().ip()));
     }
 
-    fn lent(&self, _address: &str) -> BoxFuture<LentSocket> {
+    fn lent(&self, _name: &str, _address: &str) -> BoxFuture<LentSocket> {
         let lent = Arc::clone(&self.lent);
         Box::pin(async move {
             match lent.lock().await.recv().await {

@@ -66,14 +66,14 @@ pub(super) struct StopNow;
 /// Accept from another slot's socket as well.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Lend {
-    pub(super) address: String,
+    pub(super) server: String,
     pub(super) id: u64,
 }
 
 /// Accept from it no longer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct TakeBack {
-    pub(super) address: String,
+    pub(super) server: String,
     pub(super) id: u64,
 }
 

@@ -273,9 +273,9 @@ impl Primary {
             Action::Lend { slot, to } => self.lend(slot, to),
             Action::Return { slot, from } => {
                 let Some(peer) = self.directory.peer(from) else { return };
-                for (address, number, _) in self.sockets.of_slot(slot) {
+                for (server, number, _) in self.sockets.of_slot(slot) {
                     // One that is gone has nothing to give back.
-                    let _ = peer.send(To::Peer, &TakeBack { address, id: number });
+                    let _ = peer.send(To::Peer, &TakeBack { server, id: number });
                 }
             }
         }
@@ -326,10 +326,10 @@ impl Primary {
         let sockets = self.sockets.of_slot(slot);
         tracing::info!(slot, "another worker accepts for a slot that has none");
         self.tasks.spawn(async move {
-            for (address, id, socket) in sockets {
+            for (server, id, socket) in sockets {
                 let lent = async {
                     let socket = vec![socket.map_err(IpcError::System)?];
-                    let lend = Lend { address, id };
+                    let lend = Lend { server, id };
                     peer.call_with_descriptors(To::Peer, &lend, socket, PROBE_LIMIT).await
                 };
                 if let Err(error) = lent.await {

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 use super::supervisor::{Action, Notice, Supervisor, WorkerId, WorkerState};
+use crate::planted::{self, PlantedBug};
 
 /// How many times in a row a new worker has to say that it is healthy, and how far apart.
 const PROBES: u32 = 3;
@@ -108,6 +109,9 @@ impl Supervisor {
         let old = self.slots[slot as usize].current;
         let incoming = self.launch(slot, generation, now);
         self.step = Some(Step { slot, incoming, generation, reason, old, stage: Stage::Booting });
+        if planted::has(PlantedBug::StopsFirst) {
+            old.into_iter().for_each(|old| self.let_go(old, now));
+        }
     }
 
     fn advance_step(&mut self, now: Instant) {

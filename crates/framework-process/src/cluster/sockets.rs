@@ -21,7 +21,10 @@ use rustix::net::{
 };
 
 use super::Accept;
-use crate::{InheritedSocket, Notifier, State};
+use crate::{
+    InheritedSocket, Notifier, State,
+    planted::{self, PlantedBug},
+};
 
 /// How many connections the kernel may keep for a worker; it caps this at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -44,13 +47,14 @@ pub struct SlotSockets {
 struct Sockets {
     slots: u32,
     inherited: Vec<InheritedSocket>,
-    by_address: BTreeMap<String, Address>,
+    // By the full name of the server.
+    by_server: BTreeMap<String, Server>,
     // Unix sockets that were bound here, to be removed at the end.
     files: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Address {
+struct Server {
     number: u32,
     sockets: Held,
 }
@@ -89,11 +93,11 @@ impl SlotSockets {
         let mut state = self.lock();
         state.slots = state.slots.max(slots);
         let slots = state.slots;
-        for (address, it) in &mut state.by_address {
+        for (server, it) in &mut state.by_server {
             let Held::PerSlot { sockets, bound } = &mut it.sockets else { continue };
             while sockets.len() < slots as usize {
                 let socket = bind_slot(*bound)?;
-                self.keep(address, sockets.len(), &socket);
+                self.keep(server, sockets.len(), &socket);
                 sockets.push(socket);
             }
         }
@@ -103,13 +107,17 @@ impl SlotSockets {
     /// The socket of `slot` for the server called `name` at `address`.
     pub(super) fn get(&self, slot: u32, name: &str, address: &str) -> io::Result<OwnedFd> {
         let mut state = self.lock();
-        if !state.by_address.contains_key(address) {
+        let server = InheritedSocket::full_name(name, address);
+        if !state.by_server.contains_key(&server) {
             let sockets = self.open(&mut state, name, address)?;
-            let number = u32::try_from(state.by_address.len()).unwrap_or(u32::MAX);
-            state.by_address.insert(address.to_owned(), Address { number, sockets });
+            let number = u32::try_from(state.by_server.len()).unwrap_or(u32::MAX);
+            state.by_server.insert(server.clone(), Server { number, sockets });
         }
-        match &state.by_address[address].sockets {
+        match &state.by_server[&server].sockets {
             Held::Shared(socket) => socket.try_clone(),
+            Held::PerSlot { bound, .. } if planted::has(PlantedBug::OwnSockets) => {
+                bind_slot(*bound)
+            }
             Held::PerSlot { sockets, .. } => {
                 let none = || io::Error::other(format!("there is no slot {slot}"));
                 sockets.get(slot as usize).ok_or_else(none)?.try_clone()
@@ -117,13 +125,14 @@ impl SlotSockets {
         }
     }
 
-    /// All sockets of `slot` that nobody else has, each with its address and a number.
+    /// All sockets of `slot` that nobody else has, each with the full name of its server and a
+    /// number.
     pub(super) fn of_slot(&self, slot: u32) -> Vec<(String, u64, io::Result<OwnedFd>)> {
         let state = self.lock();
-        let own = state.by_address.iter().filter_map(|(address, it)| {
+        let own = state.by_server.iter().filter_map(|(server, it)| {
             let Held::PerSlot { sockets, .. } = &it.sockets else { return None };
             let number = u64::from(it.number) << 32 | u64::from(slot);
-            Some((address.clone(), number, sockets.get(slot as usize)?.try_clone()))
+            Some((server.clone(), number, sockets.get(slot as usize)?.try_clone()))
         });
         own.collect()
     }
@@ -136,13 +145,13 @@ impl SlotSockets {
     pub fn duplicates(&self) -> io::Result<Vec<InheritedSocket>> {
         let state = self.lock();
         let mut all = Vec::new();
-        for (address, it) in &state.by_address {
+        for (server, it) in &state.by_server {
             let sockets = match &it.sockets {
                 Held::Shared(socket) => std::slice::from_ref(socket),
                 Held::PerSlot { sockets, .. } => sockets,
             };
             for (slot, socket) in sockets.iter().enumerate() {
-                let (name, socket) = (stored_name(address, slot), socket.try_clone()?);
+                let (name, socket) = (stored_name(server, slot), socket.try_clone()?);
                 all.push(InheritedSocket { name, socket });
             }
         }
@@ -155,25 +164,26 @@ impl SlotSockets {
     }
 
     fn open(&self, state: &mut Sockets, name: &str, address: &str) -> io::Result<Held> {
+        let server = InheritedSocket::full_name(name, address);
         if let Some(held) = take_inherited(state, name, address) {
             let held = held?;
             match &held {
-                Held::Shared(socket) => self.keep(address, 0, socket),
+                Held::Shared(socket) => self.keep(&server, 0, socket),
                 Held::PerSlot { sockets, .. } => {
-                    (0..).zip(sockets).for_each(|(slot, it)| self.keep(address, slot, it));
+                    (0..).zip(sockets).for_each(|(slot, it)| self.keep(&server, slot, it));
                 }
             }
             return Ok(held);
         }
         if let Some(path) = address.strip_prefix("unix:") {
             let socket = bind_unix(Path::new(path))?;
-            self.keep(address, 0, &socket);
+            self.keep(&server, 0, &socket);
             state.files.push(path.to_owned());
             return Ok(Held::Shared(socket));
         }
         let first = bind_first(address)?;
         if self.accept == Accept::Shared || self.shared.iter().any(|it| it == name) {
-            self.keep(address, 0, &first);
+            self.keep(&server, 0, &first);
             return Ok(Held::Shared(first));
         }
         // A socket that was bound without sharing cannot be shared later: others take its place.
@@ -183,12 +193,12 @@ impl SlotSockets {
         while sockets.len() < state.slots as usize {
             sockets.push(bind_slot(bound)?);
         }
-        (0..).zip(&sockets).for_each(|(slot, socket)| self.keep(address, slot, socket));
+        (0..).zip(&sockets).for_each(|(slot, socket)| self.keep(&server, slot, socket));
         Ok(Held::PerSlot { sockets, bound })
     }
 
-    fn keep(&self, address: &str, slot: usize, socket: &OwnedFd) {
-        let name = stored_name(address, slot);
+    fn keep(&self, server: &str, slot: usize, socket: &OwnedFd) {
+        let name = stored_name(server, slot);
         let states = [State::StoreSockets(&name)];
         if let Err(error) = self.store.send_with(&states, &[socket.as_fd()]) {
             tracing::debug!(%error, "the service manager does not keep a socket");
@@ -217,9 +227,9 @@ impl fmt::Debug for SlotSockets {
 }
 
 /// A name that service managers take: no colons, as they divide names.
-fn stored_name(address: &str, slot: usize) -> String {
+fn stored_name(server: &str, slot: usize) -> String {
     let keep = |c: char| if c.is_ascii_graphic() && c != ':' { c } else { '_' };
-    let name: String = address.chars().map(keep).take(240).collect();
+    let name: String = server.chars().map(keep).take(240).collect();
     format!("{name}#{slot}")
 }
 
@@ -228,7 +238,7 @@ fn stored_name(address: &str, slot: usize) -> String {
 fn take_inherited(state: &mut Sockets, name: &str, address: &str) -> Option<io::Result<Held>> {
     let mut found = Vec::new();
     for slot in 0.. {
-        let wanted = stored_name(address, slot);
+        let wanted = stored_name(&InheritedSocket::full_name(name, address), slot);
         let Some(at) = state.inherited.iter().position(|it| it.name == wanted) else { break };
         found.push(state.inherited.swap_remove(at).socket);
     }
@@ -373,6 +383,19 @@ mod tests {
         new.scale(3).unwrap();
         for slot in 0..3 {
             assert_eq!(port(&new.get(slot, "http", "127.0.0.1:0").unwrap()), bound);
+        }
+    }
+
+    #[test]
+    fn two_servers_whose_ports_are_picked_are_told_apart() {
+        let sockets = slots(1);
+        let of = |name| port(&sockets.get(0, name, "127.0.0.1:0").unwrap());
+        assert_ne!(of("http"), of("admin"));
+        assert_eq!(of("http"), of("http"));
+        let next = SlotSockets::new(Accept::Slots, &["admin".to_owned()]);
+        let next = next.inherit(sockets.duplicates().unwrap());
+        for name in ["admin", "http"] {
+            assert_eq!(port(&next.get(0, name, "127.0.0.1:0").unwrap()), of(name));
         }
     }
 

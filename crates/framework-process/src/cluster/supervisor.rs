@@ -317,7 +317,8 @@ impl Supervisor {
     /// A worker that nobody here has told to stop stops: its place is filled at once.
     fn leaving(&mut self, id: WorkerId, now: Instant) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.let_go.is_some() {
+        // One that was never ready fails, and its end says how.
+        if worker.let_go.is_some() || worker.state == WorkerState::Starting {
             return;
         }
         worker.state = WorkerState::Draining;
@@ -346,7 +347,13 @@ impl Supervisor {
         slot.failures += 1;
         let failures = slot.failures;
         let hopeless = matches!(ended, Ended::Code(code) if HOPELESS.contains(&code));
-        self.vacant(worker.slot, if worker.ready.is_some() { "exit" } else { "boot" }, now);
+        let reason = match (worker.ready, ended) {
+            (None, _) => "boot",
+            // Somebody has told it to stop, and it was quick.
+            (Some(_), Ended::Code(0)) => "left",
+            (Some(_), _) => "exit",
+        };
+        self.vacant(worker.slot, reason, now);
         let serving = self.workers.values().any(|it| it.state == WorkerState::Ready);
         let attempts = if self.ever_ready { ATTEMPTS } else { FIRST_ATTEMPTS };
         let in_vain = failures >= attempts || (hopeless && !self.ever_ready);

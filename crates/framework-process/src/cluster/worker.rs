@@ -23,7 +23,7 @@ use super::{
     question,
 };
 use crate::{
-    Refused, Request,
+    InheritedSocket, Refused, Request,
     ipc::{Handlers, IpcError, Peer, To},
 };
 
@@ -88,7 +88,7 @@ pub struct WorkerLink {
     lending: Lending,
 }
 
-/// What is lent, and has not been taken by a server yet, by address.
+/// What is lent, and has not been taken by a server yet, by the full name of the server.
 #[derive(Clone, Debug, Default)]
 struct Lending {
     queues: Arc<Mutex<BTreeMap<String, Queue>>>,
@@ -136,6 +136,7 @@ impl WorkerEnd {
         // process; nothing else has taken it, as this is called once and first.
         #[expect(unsafe_code, reason = "descriptors come as numbers")]
         let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        crate::environment::take_name();
         Ok(Some(Self { slot, generation, socket }))
     }
 
@@ -199,8 +200,8 @@ fn worker_handlers(hooks: &Arc<dyn WorkerHooks>, lending: &Lending) -> Handlers 
             })
         })
         .and_then(|it| {
-            it.answer_with_descriptors(move |Lend { address, id }, mut sockets: Vec<OwnedFd>| {
-                let queue = lend.of(&address);
+            it.answer_with_descriptors(move |Lend { server, id }, mut sockets: Vec<OwnedFd>| {
+                let queue = lend.of(&server);
                 async move {
                     let socket = sockets.pop().ok_or("no socket came along")?;
                     queue.sender.send(LentSocket::Lend { id, socket }).await?;
@@ -209,8 +210,8 @@ fn worker_handlers(hooks: &Arc<dyn WorkerHooks>, lending: &Lending) -> Handlers 
             })
         })
         .and_then(|it| {
-            it.on(move |TakeBack { address, id }, _| {
-                let queue = take_back.of(&address);
+            it.on(move |TakeBack { server, id }, _| {
+                let queue = take_back.of(&server);
                 async move { Ok(queue.sender.send(LentSocket::Return { id }).await?) }
             })
         });
@@ -303,8 +304,9 @@ impl SocketSource for WorkerLink {
         })
     }
 
-    fn lent(&self, address: &str) -> BoxFuture<LentSocket> {
-        let Queue { receiver, sender } = self.lending.of(address);
+    fn lent(&self, name: &str, address: &str) -> BoxFuture<LentSocket> {
+        let server = InheritedSocket::full_name(name, address);
+        let Queue { receiver, sender } = self.lending.of(&server);
         Box::pin(async move {
             let change = receiver.lock().await.recv().await;
             drop(sender);
@@ -318,9 +320,9 @@ impl SocketSource for WorkerLink {
 }
 
 impl Lending {
-    fn of(&self, address: &str) -> Queue {
+    fn of(&self, server: &str) -> Queue {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(address.to_owned()).or_insert_with(|| {
+        let queue = queues.entry(server.to_owned()).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(LENT);
             Queue { sender, receiver: Arc::new(tokio::sync::Mutex::new(receiver)) }
         });

@@ -126,11 +126,19 @@ unsafe fn take(descriptor: i32) -> Result<OwnedFd, SocketsError> {
 }
 
 impl InheritedSocket {
+    /// What the socket of the server called `name` at `address` is called when one process hands it
+    /// to the next: neither alone tells two servers apart whose ports were picked.
+    #[must_use]
+    pub fn full_name(name: &str, address: &str) -> String {
+        format!("{name}={address}")
+    }
+
     /// Whether this is the socket called `name`, or that of `address` as a configuration spells it:
     /// `127.0.0.1:8080`, or `unix:` and a path.
     #[must_use]
     pub fn is(&self, name: &str, address: &str) -> bool {
-        if !self.name.is_empty() && (self.name == name || self.name == address) {
+        let names = [name, address, &Self::full_name(name, address)];
+        if !self.name.is_empty() && names.contains(&self.name.as_str()) {
             return true;
         }
         let Ok(own) = getsockname(self.socket.as_fd()) else { return false };

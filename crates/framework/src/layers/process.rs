@@ -3,7 +3,9 @@
 use std::{future, time::Duration};
 
 use framework_core::{BoxError, Context, Need, OptionalNeed, Registrar};
-use framework_observability::{Counter, Family, Gauge, HealthBoard, MetricError, Metrics};
+use framework_observability::{
+    Counter, Family, FrameworkMetrics, Gauge, HealthBoard, MetricError, Metrics,
+};
 use framework_process::{
     PoolStats, Pressure, PressureLevel, ResourceMonitor, ResourceSample, Spread, WorkerPool,
 };
@@ -20,6 +22,7 @@ pub(super) fn observe(reg: &mut Registrar<'_>, metrics: &Need<Metrics>, board: &
     let (metrics, board) = (metrics.clone(), board.clone());
     reg.run("process", move |cx| async move {
         let metrics = cx.get(&metrics);
+        let metrics = metrics.of_framework();
         let resources = match cx.get_optional(&monitor) {
             Some(monitor) => Some((ResourceMetrics::new(&metrics)?, monitor)),
             None => None,
@@ -119,7 +122,7 @@ struct ResourceMetrics {
 }
 
 impl ResourceMetrics {
-    fn new(metrics: &Metrics) -> Result<Self, MetricError> {
+    fn new(metrics: &FrameworkMetrics<'_>) -> Result<Self, MetricError> {
         let events = "How often the limits of the control group were felt.";
         let events = metrics.counter("resource_memory_events_total", events, &["event"])?;
         let event = |name| Followed::new(events.with(&[name]), None);
@@ -192,7 +195,7 @@ struct PoolMetrics {
 }
 
 impl PoolMetrics {
-    fn new(metrics: &Metrics) -> Result<Self, MetricError> {
+    fn new(metrics: &FrameworkMetrics<'_>) -> Result<Self, MetricError> {
         let help = "Jobs of the worker pool, by how they ended.";
         let ended = metrics.counter("worker_pool_jobs_total", help, &["outcome"])?;
         let outcome = |name| Followed::new(ended.with(&[name]), Some(0));
@@ -244,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_pool_counts_is_what_is_shown() {
         let metrics = Metrics::new(&AppIdentity::new("shop"));
-        let mut shown = PoolMetrics::new(&metrics).unwrap();
+        let mut shown = PoolMetrics::new(&metrics.of_framework()).unwrap();
         let pool = WorkerPool::new(&PoolSettings::default()).unwrap();
         for many in [3, 7] {
             for _ in 0..many {
@@ -257,9 +260,9 @@ mod tests {
         let stats = pool.stats();
         assert_eq!((stats.done, stats.panicked), (10, 2));
         for line in [
-            "shop_worker_pool_jobs_total{outcome=\"done\"} 10",
-            "shop_worker_pool_jobs_total{outcome=\"panicked\"} 2",
-            "shop_worker_pool_jobs{state=\"waiting\"} 0",
+            "framework_worker_pool_jobs_total{outcome=\"done\"} 10",
+            "framework_worker_pool_jobs_total{outcome=\"panicked\"} 2",
+            "framework_worker_pool_jobs{state=\"waiting\"} 0",
         ] {
             assert!(text.lines().any(|it| it == line), "{line}: {text}");
         }
@@ -269,18 +272,21 @@ mod tests {
     #[test]
     fn what_is_unknown_is_not_zero_and_what_was_before_is_not_counted() {
         let metrics = Metrics::new(&AppIdentity::new("shop"));
-        let mut shown = ResourceMetrics::new(&metrics).unwrap();
+        let mut shown = ResourceMetrics::new(&metrics.of_framework()).unwrap();
         let mut sample = ResourceSample::default();
         shown.show(&sample);
         let value = |name: &str| {
             let text = metrics.render(None).text;
             text.lines().find_map(|it| it.strip_prefix(name)).map(|it| it.trim().to_owned())
         };
-        assert_eq!(value("shop_resource_used_ratio{resource=\"memory\"}").as_deref(), Some("NaN"));
+        assert_eq!(
+            value("framework_resource_used_ratio{resource=\"memory\"}").as_deref(),
+            Some("NaN")
+        );
         for (kills, counted) in [(5, "0"), (7, "2"), (7, "2"), (8, "3")] {
             sample.memory.events.oom_kill = Some(kills);
             shown.show(&sample);
-            let seen = value("shop_resource_memory_events_total{event=\"oom_kill\"}");
+            let seen = value("framework_resource_memory_events_total{event=\"oom_kill\"}");
             assert_eq!(seen.as_deref(), Some(counted));
         }
     }

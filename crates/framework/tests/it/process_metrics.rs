@@ -26,12 +26,12 @@ fn the_worker_pool_is_counted() {
         let (app, metrics) = started(WorkerPoolModule::new()).await;
         // Taken when the application starts, and every few seconds from then on.
         sleep(Duration::from_millis(1)).await;
-        let done = value(&metrics, "shop_worker_pool_jobs_total{outcome=\"done\"}");
+        let done = value(&metrics, "framework_worker_pool_jobs_total{outcome=\"done\"}");
         assert_eq!(done.as_deref(), Some("0"));
-        let threads = value(&metrics, "shop_worker_pool_threads{state=\"working\"}");
+        let threads = value(&metrics, "framework_worker_pool_threads{state=\"working\"}");
         let pool = app.get_value::<WorkerPool>();
         assert_eq!(threads, Some(pool.stats().workers.to_string()));
-        let wait = value(&metrics, "shop_worker_pool_wait_seconds{quantile=\"0.99\"}");
+        let wait = value(&metrics, "framework_worker_pool_wait_seconds{quantile=\"0.99\"}");
         assert_eq!(wait.as_deref(), Some("NaN"), "nobody has waited yet");
         app.stop().await.unwrap();
     });

@@ -138,7 +138,7 @@ impl Process {
             self.is_alive().await;
             let metrics = answer(self.admin, "/metrics").await;
             assert_eq!(metrics.status, 200, "nobody is refused there: {}", metrics.text);
-            let name = "live_resource_level{resource=\"memory\"} ";
+            let name = "framework_resource_level{resource=\"memory\"} ";
             let level = metrics.text.lines().find_map(|line| line.strip_prefix(name));
             if level.is_some_and(|level| levels.contains(&level.parse().unwrap())) {
                 return;

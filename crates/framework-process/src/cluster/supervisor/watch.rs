@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Action, LetGo, Notice, Supervisor, WorkerId, WorkerState};
+use crate::planted::{self, PlantedBug};
 
 /// A slot without a worker is lent when it has been without one for so long.
 const LEND_AFTER: Duration = Duration::from_millis(250);
@@ -155,6 +156,7 @@ impl Supervisor {
             let long = self.slots[index].retired || now.duration_since(since) >= LEND_AFTER;
             if lender.is_none()
                 && long
+                && !planted::has(PlantedBug::NoLending)
                 && let Some(to) = self.least_burdened()
             {
                 self.slots[index].lent_to = Some(to);
