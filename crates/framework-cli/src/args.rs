@@ -126,6 +126,12 @@ pub(crate) struct ServeArgs {
     /// Holds a file, so that no second instance starts with it
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
+    /// Becomes another user before anything is opened; only root can
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Takes this group instead of the user's own
+    #[arg(long, value_name = "NAME", requires = "user")]
+    pub(crate) group: Option<String>,
     /// Runs the application in several processes, which one more watches; without a number, in as
     /// many as there are processors
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]

@@ -172,6 +172,19 @@ What to do
   Look at the unit's sockets (`systemctl show NAME.socket`), or unset the variables.",
 };
 
+/// The process cannot become the user that it was told to become.
+pub static USER: ErrorCode = ErrorCode {
+    id: "E0814",
+    title: "the process cannot become that user",
+    page: "\
+`--user` has the process become another user before it opens anything: its PID file, its log and its
+ports are then that user's business. Only root can become somebody else.
+
+What to do
+  Name a user and a group that there are, and start as root. A service manager does the same with
+  `User=`, and can bind ports below 1024 before it does.",
+};
+
 /// Every code of this crate, in order.
 pub static CODES: &[&ErrorCode] = &[
     &OWN_CONFIGURATION,
@@ -187,6 +200,7 @@ pub static CODES: &[&ErrorCode] = &[
     &REFUSED,
     &NO_ANSWER,
     &HANDED_OVER,
+    &USER,
 ];
 
 /// Every code that the application can report, in order.

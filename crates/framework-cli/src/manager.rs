@@ -54,6 +54,12 @@ impl HandedOver {
         self.handed_on.store(true, Ordering::SeqCst);
     }
 
+    /// Leaves them to the servers alone: a socket that a server closes is to be closed. With a
+    /// duplicate left, the kernel would go on taking connections that nobody ever accepts.
+    pub(crate) fn let_go(&self) {
+        lock(&self.in_use).clear();
+    }
+
     fn keep(&self, name: &str, address: &str, socket: BorrowedFd<'_>) {
         match socket.try_clone_to_owned() {
             Ok(socket) => {

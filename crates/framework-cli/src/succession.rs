@@ -1,6 +1,6 @@
 use std::{
-    ffi::OsString,
-    os::fd::AsFd as _,
+    ffi::{OsStr, OsString},
+    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     time::Duration,
@@ -57,7 +57,7 @@ impl Succession {
         environment: Vec<(&'static str, OsString)>,
         limit: Duration,
     ) -> std::io::Result<Self> {
-        let path = std::env::current_exe()?;
+        let path = as_started(std::env::current_exe()?);
         let own = Program::own()?;
         Ok(Self { held, files, path, own, environment, limit, busy: Mutex::default() })
     }
@@ -132,6 +132,15 @@ impl Succession {
     }
 }
 
+/// Where a program was: the kernel says so of a file that another one has replaced since, and a
+/// process that was started again runs such a file.
+fn as_started(path: PathBuf) -> PathBuf {
+    match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(before) if !path.exists() => PathBuf::from(OsStr::from_bytes(before)),
+        _ => path,
+    }
+}
+
 fn failed(error: &SuccessionError) -> Refused {
     let exit = match error {
         SuccessionError::Ended(status) => status.code().and_then(|code| u8::try_from(code).ok()),
@@ -164,4 +173,21 @@ pub(crate) fn take_place(
 // What is done while it is held does not come back here.
 pub(crate) fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_was_replaced_is_looked_for_where_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let was = directory.path().join("app");
+        let replaced = directory.path().join("app (deleted)");
+        assert_eq!(as_started(replaced.clone()), was);
+        assert_eq!(as_started(was.clone()), was);
+        // A file may be called so.
+        std::fs::write(&replaced, "").unwrap();
+        assert_eq!(as_started(replaced.clone()), replaced);
+    }
 }

@@ -20,7 +20,7 @@ mod merge;
 mod messages;
 mod policy;
 mod primary;
-mod process;
+pub(crate) mod process;
 mod roll;
 mod settings;
 mod sockets;

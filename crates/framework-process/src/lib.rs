@@ -7,6 +7,7 @@
 //! * [`detach`] goes into the background, and tells the launcher how it went.
 //! * [`StartedBy`] is what the service manager says, [`Notifier`] what it is told.
 //! * [`BlockedSignals`] keeps signals until somebody listens to them.
+//! * [`Privileges`] are those of a user with less power.
 //! * [`DumpFiles`] are the last debug dumps, and [`release_startup_memory`] gives back what only the
 //!   start needed.
 //! * `WorkerPool` (feature `pool`) has threads for work that keeps a processor busy;
@@ -52,6 +53,7 @@ mod module;
 mod planted;
 #[cfg(feature = "pool")]
 mod pool;
+mod privileges;
 #[cfg(feature = "resources")]
 mod resources;
 mod run_files;
@@ -59,6 +61,8 @@ mod signals;
 #[cfg(feature = "cluster")]
 mod succession;
 mod systemd;
+#[cfg(all(feature = "cluster", feature = "pool"))]
+pub mod tasks;
 
 #[cfg(feature = "cluster")]
 pub use self::cluster::{
@@ -97,6 +101,7 @@ pub use self::{
     environment::{StartedBy, StartedByError},
     instance::{Instance, InstanceError},
     memory::release_startup_memory,
+    privileges::{Privileges, PrivilegesError},
     run_files::RunFiles,
     signals::BlockedSignals,
     systemd::{InheritedSocket, Notifier, NotifyError, SocketsError, State, parse_sockets},

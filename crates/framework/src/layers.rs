@@ -12,7 +12,7 @@ mod client;
 mod config;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "ipc")]
+#[cfg(any(feature = "ipc", feature = "process-pool"))]
 mod ipc;
 #[cfg(feature = "observability")]
 mod observability;
@@ -37,7 +37,7 @@ const LAYERS: &[fn(AppBuilder) -> AppBuilder] = &[
     admin::add,
     #[cfg(feature = "client")]
     client::add,
-    #[cfg(feature = "ipc")]
+    #[cfg(any(feature = "ipc", feature = "process-pool"))]
     ipc::add,
     #[cfg(all(feature = "http", feature = "observability"))]
     observed::add,

@@ -314,6 +314,7 @@
 //! | `admin` | yes | [`admin`]: the operator's listener; brings `http` and `observability` | `AdminModule` |
 //! | `cli` | yes | [`cli`]: the verbs; brings `config` and `observability` | `AppModule` |
 //! | `ipc` | no | [`process::ipc`]: messages between the workers of a cluster | none by itself |
+//! | `process-pool` | no | [`process::tasks`]: processes for jobs that may crash | none by itself |
 //! | `resources` | no | [`process`]: a watch on memory and processor time, and what to do without when there is little | none by itself |
 //! | `worker-pool` | no | [`process`]: threads for work that keeps a processor busy | none by itself |
 //! | `client`, `client-tls` | no | [`client`]: HTTP clients with deadlines, retries within a budget and traces; brings `observability` | none |
@@ -353,7 +354,12 @@ pub use framework_core as core;
 pub use framework_http as http;
 #[cfg(feature = "observability")]
 pub use framework_observability as observability;
-#[cfg(any(feature = "ipc", feature = "resources", feature = "worker-pool"))]
+#[cfg(any(
+    feature = "ipc",
+    feature = "process-pool",
+    feature = "resources",
+    feature = "worker-pool"
+))]
 pub use framework_process as process;
 pub use framework_registry as registry;
 #[cfg(feature = "testing")]

@@ -31,6 +31,8 @@ pub use framework_observability::{HealthExt, HealthOptions, Metrics};
 
 #[cfg(feature = "ipc")]
 pub use framework_process::ipc::{IpcExt, IpcModule, Message, Peers};
+#[cfg(feature = "process-pool")]
+pub use framework_process::tasks::{ProcessPool, ProcessPoolModule, RunTasks, Task, TaskExt};
 #[cfg(feature = "resources")]
 pub use framework_process::{PressureLevel, ResourceExt, ResourceModule, ResourceMonitor};
 #[cfg(feature = "worker-pool")]

@@ -10,6 +10,8 @@ mod slots;
 use framework::{core::Context, prelude::*};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::{
     address::{Guard, is_public},
     error::{FetchError, InvalidUrl},
@@ -17,6 +19,17 @@ pub use self::{
     resolve::{Resolve, SystemResolver},
 };
 use crate::settings::FeedsSettings;
+
+/// A host is to be left alone, as one worker of a cluster tells the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPaused {
+    host: String,
+    millis: u64,
+}
+
+impl Message for HostPaused {
+    const NAME: &'static str = "feeds.host-paused";
+}
 
 /// Fetches documents. It provides [`Fetcher`]; a module that provides `dyn` [`Resolve`] decides
 /// which addresses a name has.
@@ -30,7 +43,11 @@ impl Module for Fetching {
 
     fn register(self, reg: &mut Registrar<'_>) {
         reg.config::<FeedsSettings>("feeds");
-        reg.inject(fetcher);
+        let fetcher = reg.inject(fetcher);
+        reg.on_message(move |cx, paused: HostPaused, _sender| {
+            cx.get(&fetcher).heard(&paused);
+            async { Ok(()) }
+        });
     }
 }
 
@@ -38,8 +55,9 @@ fn fetcher(
     settings: Config<FeedsSettings>,
     pool: Arc<WorkerPool>,
     resolver: Option<Arc<dyn Resolve>>,
+    peers: Arc<Peers>,
     cx: Context,
 ) -> Fetcher {
     let resolver = resolver.unwrap_or_else(|| Arc::new(SystemResolver));
-    Fetcher::new(settings, pool, resolver, Arc::clone(&cx.environment().clock))
+    Fetcher::new(settings, pool, resolver, Arc::clone(&cx.environment().clock)).telling(peers)
 }

@@ -33,6 +33,8 @@ pub use self::settings::{FeedsSettings, PublishSettings, S3Settings};
 pub fn app() -> AppBuilder {
     App::builder("feeds").modules((
         WorkerPoolModule::new(),
+        ResourceModule::default(),
+        IpcModule::new(),
         infra::Infra,
         fetching::Fetching,
         parsing::Parsing,

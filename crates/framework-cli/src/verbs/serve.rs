@@ -16,9 +16,10 @@ use framework_observability::{
 };
 use framework_process::{
     BlockedSignals, ClusterCommands, ControlServer, DetachError, Instance, InstanceError, Notifier,
-    Outcome, Predecessor, Primary, Program, Reporter, RunFiles, Side, SlotSockets, StartedBy,
-    StartedByError, SuccessionError, WorkerEnd, WorkerEndError, WorkerLink, detach,
-    let_go_of_output, release_startup_memory,
+    Outcome, Predecessor, Primary, Privileges, PrivilegesError, Program, Reporter, RunFiles, Side,
+    SlotSockets, StartedBy, StartedByError, SuccessionError, WorkerEnd, WorkerEndError, WorkerLink,
+    detach, let_go_of_output, release_startup_memory,
+    tasks::{ProcessPoolModule, TaskChild, TaskChildError, Tasks},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -63,7 +64,15 @@ impl Refusal {
 /// Runs the application until it ends or a signal ends it.
 pub(crate) fn serve(app: AppBuilder, args: &ServeArgs, console: &mut Console<'_>) -> Exit {
     let name = app.name();
-    let refusal = match start(app, args) {
+    let started = match TaskChild::take() {
+        Ok(None) => start(app, args),
+        Ok(Some(child)) => match do_tasks(app, args, child) {
+            Ok(()) => return Exit::Clean,
+            Err(refusal) => Err(refusal),
+        },
+        Err(error) => Err(not_ours(&error)),
+    };
+    let refusal = match started {
         Ok(Start::Here(served)) => return served.run(console),
         Ok(Start::Elsewhere(outcome)) => return elsewhere(name, outcome, console),
         Err(refusal) => refusal,
@@ -157,6 +166,10 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal> {
     let StartedBy { notifier, watchdog, mut sockets } =
         StartedBy::take().map_err(|error| handed_over_wrongly(&error))?;
     sockets.extend(predecessor.iter_mut().flat_map(|it| std::mem::take(&mut it.sockets)));
+    if let Some(user) = &args.user {
+        let taken = Privileges::of(user, args.group.as_deref()).and_then(|it| it.take());
+        taken.map_err(|error| not_that_user(&error))?;
+    }
     let (name, managed) = (app.name(), notifier.is_heard());
     let to_detach = args.detach && worker.is_none() && predecessor.is_none();
     let files = RunFiles::of(name, args.pid_file.as_deref());
@@ -406,6 +419,40 @@ fn no_predecessor(error: &SuccessionError) -> Refusal {
     Refusal::new(Exit::Usage, issue)
 }
 
+/// Does tasks for the pool of another process, and nothing else of the application.
+fn do_tasks(app: AppBuilder, args: &ServeArgs, child: TaskChild) -> Result<(), Refusal> {
+    let sources = args.sources.sources(app.name(), false);
+    let configured =
+        Configured::load(app, &sources).map_err(|issue| Refusal::new(Exit::Invalid, issue))?;
+    let telemetry = configured.telemetry.as_ref().map(Telemetry::new).transpose();
+    let telemetry = telemetry.map_err(|error| no_log(&error))?;
+    let found = Arc::new(OnceLock::new());
+    let Prepared { app, config, .. } = configured.prepare_to_look();
+    let planned = app.replace_module(ProcessPoolModule::to_find(Arc::clone(&found))).plan();
+    planned.map_err(|error| {
+        let issues = error.issues().to_vec();
+        Refusal { exit: Exit::Invalid, issues, config: Some(config), reporter: None }
+    })?;
+    let _log = telemetry.map(Telemetry::install).transpose().map_err(|error| no_log(&error))?;
+    let tasks: Tasks = found.get().cloned().unwrap_or_default();
+    child.run(&tasks).map_err(|error| refused(&codes::SYSTEM, "cannot do tasks", &error))
+}
+
+fn not_ours(error: &TaskChildError) -> Refusal {
+    let issue = Issue::new(&codes::HANDED_OVER, error.to_string()).help("unset the variable");
+    Refusal::new(Exit::Usage, issue)
+}
+
+fn not_that_user(error: &PrivilegesError) -> Refusal {
+    let issue = Issue::new(&codes::USER, Chain(error).to_string())
+        .help("name a user that there is, and start as root; or leave `--user` out");
+    let exit = match error {
+        PrivilegesError::NoSuchUser(_) | PrivilegesError::NoSuchGroup(_) => Exit::Usage,
+        _ => Exit::OperatingSystem,
+    };
+    Refusal::new(exit, issue)
+}
+
 fn not_a_worker(error: &WorkerEndError) -> Refusal {
     let issue = Issue::new(&codes::HANDED_OVER, error.to_string()).help("unset the variable");
     Refusal::new(Exit::Usage, issue)
@@ -487,6 +534,11 @@ impl Role {
             Self::Worker(worker) => {
                 let Worker { link, metrics, heartbeat, .. } = &**worker;
                 keep_primary_informed(link, lifecycle, metrics, *heartbeat).await
+            }
+            Self::Whole(handed_over) => {
+                lifecycle.shutdown_requested(1).await;
+                handed_over.let_go();
+                future::pending().await
             }
             _ => future::pending().await,
         }

@@ -10,4 +10,5 @@ mod probation;
 mod process;
 mod reload;
 mod serve;
+mod tasks;
 mod verbs;

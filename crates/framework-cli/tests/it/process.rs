@@ -13,6 +13,7 @@ use std::{
 };
 
 use framework_app::{App, AppBuilder};
+use framework_process::tasks::ProcessPoolModule;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -46,6 +47,7 @@ fn app(name: &str) -> AppBuilder {
         "fragile" => app.module(crate::probation::fragile()),
         "kept" => app.module(crate::probation::kept()),
         "pool" => app.module(crate::reload::pool()),
+        "tasks" => app.modules((crate::tasks::tasks(), ProcessPoolModule::new())),
         "full-disk" => app.module(crate::serve::full_disk()),
         fault if fault.starts_with("fault-") => {
             app.module(crate::faults::modules(&fault["fault-".len()..]))

@@ -478,7 +478,7 @@ async fn find_socket(sockets: &SlotSockets, slot: u32, want: &WantSocket) -> Fou
     }
 }
 
-async fn wait_for(process: Process, id: WorkerId, input: &mpsc::Sender<Input>) {
+async fn wait_for(mut process: Process, id: WorkerId, input: &mpsc::Sender<Input>) {
     let ended = process.ended().await;
     // The primary lives as long as this task.
     let _ = input.send(Input::Event(Event::Exited(id, ended))).await;

@@ -27,7 +27,7 @@ pub(super) const VARIABLE: &str = "FRAMEWORK_WORKER";
 pub(super) const SLOT_VARIABLE: &str = "FRAMEWORK_SLOT";
 
 /// The descriptor that a worker finds its socket at.
-const DESCRIPTOR: i32 = 3;
+pub(crate) const DESCRIPTOR: i32 = 3;
 
 /// A program that can be started any number of times, also when its file on the disk has been
 /// replaced meanwhile.
@@ -40,7 +40,7 @@ pub struct Program {
 
 /// A process that was started, and is waited for.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     handle: AsyncFd<OwnedFd>,
 }
@@ -93,14 +93,19 @@ impl Program {
         command.envs(&settings.env);
         command.env(VARIABLE, format!("{DESCRIPTOR}:{slot}:{generation}"));
         command.env(SLOT_VARIABLE, slot.to_string());
-        command.process_group(0);
-        let mapping = FdMapping { parent_fd: socket, child_fd: DESCRIPTOR };
-        command.fd_mappings(vec![mapping]).map_err(|error| io::Error::other(error.to_string()))?;
-        Process::of(command.spawn()?)
+        Process::start(command, socket)
     }
 }
 
 impl Process {
+    /// Starts a process that finds `socket` at [`DESCRIPTOR`], in a group of its own.
+    pub(crate) fn start(mut command: Command, socket: OwnedFd) -> io::Result<Self> {
+        command.process_group(0);
+        let mapping = FdMapping { parent_fd: socket, child_fd: DESCRIPTOR };
+        command.fd_mappings(vec![mapping]).map_err(|error| io::Error::other(error.to_string()))?;
+        Self::of(command.spawn()?)
+    }
+
     fn of(mut child: Child) -> io::Result<Self> {
         let handle = watched(&child).inspect_err(|_| {
             // Nobody would wait for it.
@@ -110,17 +115,26 @@ impl Process {
         Ok(Self { child, handle })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// A handle that names this process, and never another one that has got its number.
-    pub(super) fn handle(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn handle(&self) -> io::Result<OwnedFd> {
         self.handle.get_ref().try_clone()
     }
 
+    /// Ends it, whatever it is at.
+    pub(crate) fn end(&mut self) {
+        // It has ended already, perhaps; in both cases it is waited for, which takes a moment.
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(error) = ended {
+            tracing::error!(%error, "a process cannot be ended");
+        }
+    }
+
     /// Waits until it has ended.
-    pub(super) async fn ended(mut self) -> Ended {
+    pub(crate) async fn ended(&mut self) -> Ended {
         loop {
             // It is readable once the process has ended, and stays so.
             let readable = self.handle.readable().await;
@@ -155,7 +169,7 @@ fn ended(status: ExitStatus) -> Ended {
 }
 
 /// Sends a signal to the process of a handle. One that has ended already needs none.
-pub(super) fn send(handle: &OwnedFd, signal: Signal) {
+pub(crate) fn send(handle: &OwnedFd, signal: Signal) {
     if let Err(error) = pidfd_send_signal(handle, signal)
         && error != rustix::io::Errno::SRCH
     {

@@ -63,7 +63,7 @@ pub(super) struct Beat {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     Code(u8),
     Signal(u8),
     /// It could not be started.

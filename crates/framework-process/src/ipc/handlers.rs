@@ -60,6 +60,17 @@ pub struct Forwarded {
     pub(super) body: Arc<[u8]>,
 }
 
+impl Forwarded {
+    /// A message, for whoever passes it on.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be put into bytes.
+    pub fn of<M: Message>(message: &M) -> Result<Self, IpcError> {
+        Ok(Self { name: hash(M::NAME), body: postcard::to_stdvec(message)?.into() })
+    }
+}
+
 /// Passes on what is for another process than this one.
 pub trait Forward: Send + Sync + 'static {
     /// Passes a message on to `to`, and returns the answer where one is waited for: no longer than
@@ -248,6 +259,12 @@ impl Outgoing {
         let mut bytes = vec![0; HEADER];
         bytes.extend_from_slice(body);
         Self { bytes, descriptors: Vec::new() }
+    }
+
+    /// What it says, in the form of postcard.
+    #[must_use]
+    pub fn into_body(mut self) -> Vec<u8> {
+        self.bytes.split_off(HEADER)
     }
 
     pub(super) fn body(&self) -> &[u8] {

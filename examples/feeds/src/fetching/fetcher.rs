@@ -11,13 +11,13 @@ use flate2::read::MultiGzDecoder;
 use framework::{
     axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header},
     core::Clock,
-    prelude::{Config, WorkerPool},
+    prelude::{Config, Peers, WorkerPool},
 };
 use http_body_util::Empty;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
-use super::{FetchError, Guard, InvalidUrl, Resolve, hosts::Hosts, slots::Slots};
+use super::{FetchError, Guard, HostPaused, InvalidUrl, Resolve, hosts::Hosts, slots::Slots};
 use crate::{
     FeedsSettings,
     infra::{Tls, dial, exchange, secure},
@@ -47,6 +47,7 @@ pub struct Fetcher {
     hosts: Hosts,
     slots: Slots,
     tls: Tls,
+    peers: Option<Arc<Peers>>,
 }
 
 /// What a server wants to be reminded of, so that it need not send a document again.
@@ -125,7 +126,30 @@ impl Fetcher {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (hosts, slots) = (Hosts::new(Arc::clone(&clock)), Slots::new(settings.clone()));
-        Self { settings, pool, resolver, clock, hosts, slots, tls: Tls::of_system() }
+        Self { settings, pool, resolver, clock, hosts, slots, tls: Tls::of_system(), peers: None }
+    }
+
+    /// Tells the other workers of the cluster which hosts are to be left alone.
+    #[must_use]
+    pub fn telling(mut self, peers: Arc<Peers>) -> Self {
+        self.peers = Some(peers);
+        self
+    }
+
+    /// Leaves a host alone that another worker was told to.
+    pub(super) fn heard(&self, paused: &HostPaused) {
+        self.hosts.heard(&paused.host, Duration::from_millis(paused.millis));
+    }
+
+    fn failed(&self, host: &str, asked: Option<Duration>) {
+        self.hosts.failed(host, asked);
+        let (Some(peers), Some(pause)) = (&self.peers, self.hosts.pause(host)) else { return };
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let paused = HostPaused { host: host.to_owned(), millis };
+        // They would only ask once each to hear it themselves.
+        if let Err(error) = peers.broadcast(&paused) {
+            tracing::debug!(%error, "the other workers do not know yet");
+        }
     }
 
     /// Fetches the document at `url`, unless it is still the one that `since` came with.
@@ -172,7 +196,7 @@ impl Fetcher {
         let answer = asked.unwrap_or_else(late).and_then(|answer| self.judge(&host, answer));
         match &answer {
             Ok(_) => self.hosts.succeeded(&host),
-            Err(error) if error.is_trouble() => self.hosts.failed(&host, error.retry_after()),
+            Err(error) if error.is_trouble() => self.failed(&host, error.retry_after()),
             Err(_) => {}
         }
         answer

@@ -66,6 +66,16 @@ impl Hosts {
         troubled.insert(host.to_owned(), Trouble { failures, until: now + pause });
     }
 
+    /// Another process has been told by `host`, or has seen, that it is to be left alone for `pause`.
+    pub(super) fn heard(&self, host: &str, pause: Duration) {
+        let until = self.clock.now() + pause.min(LONGEST_PAUSE);
+        let mut troubled = self.troubled();
+        if troubled.len() < MAX_HOSTS || troubled.contains_key(host) {
+            let known = troubled.entry(host.to_owned()).or_insert(Trouble { failures: 0, until });
+            known.until = known.until.max(until);
+        }
+    }
+
     fn troubled(&self) -> MutexGuard<'_, HashMap<String, Trouble>> {
         // Each entry is whole at any time, whoever panics.
         self.troubled.lock().unwrap_or_else(PoisonError::into_inner)
@@ -141,6 +151,16 @@ mod tests {
         assert_eq!(hosts.pause("a"), Some(Duration::from_secs(120)));
         hosts.failed("a", Some(Duration::from_secs(u64::MAX)));
         assert_eq!(hosts.pause("a"), Some(LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn what_another_process_has_learnt_counts_here() {
+        let (_, hosts) = hosts();
+        hosts.heard("a", Duration::from_secs(60));
+        hosts.heard("a", Duration::from_secs(5));
+        assert_eq!(hosts.pause("a"), Some(Duration::from_secs(60)));
+        hosts.succeeded("a");
+        assert_eq!(hosts.pause("a"), None);
     }
 
     #[test]

@@ -58,18 +58,34 @@ impl App {
 
     /// Starts the application with keys set.
     pub(crate) async fn start_with(dir: &Path, keys: &[&str]) -> Self {
-        Self::launch(command(dir), keys).await
+        Self::launch(command(dir), keys, &[]).await
+    }
+
+    /// Starts several workers of the application, with keys set, and waits for all of them.
+    pub(crate) async fn start_cluster(dir: &Path, workers: usize, keys: &[&str]) -> Self {
+        let app = Self::launch(command(dir), keys, &[&format!("--cluster={workers}")]).await;
+        let all = format!("\"workers\":\"{workers}\"");
+        in_time(async {
+            while !app.log().contains(&all) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        app
     }
 
     /// Starts the application on a system that trusts the certificates in a file.
     pub(crate) async fn start_trusting(dir: &Path, roots: &Path) -> Self {
         let mut command = command(dir);
         command.env("SSL_CERT_FILE", roots).env_remove("SSL_CERT_DIR");
-        Self::launch(command, &[]).await
+        Self::launch(command, &[], &[]).await
     }
 
-    async fn launch(mut command: Command, keys: &[&str]) -> Self {
-        command.arg("serve").args(["--set", "feeds.allow_addresses=[\"127.0.0.2\"]"]);
+    async fn launch(mut command: Command, keys: &[&str], arguments: &[&str]) -> Self {
+        command
+            .arg("serve")
+            .args(arguments)
+            .args(["--set", "feeds.allow_addresses=[\"127.0.0.2\"]"]);
         for key in keys {
             command.args(["--set", key]);
         }

@@ -128,3 +128,21 @@ async fn how_long_a_feed_is_fresh_can_change_while_the_application_runs() {
     app.signal(Signal::HUP);
     origin.until(|counts| counts.came >= 3).await;
 }
+
+#[tokio::test]
+async fn a_host_that_asks_one_worker_for_a_pause_is_left_alone_by_all() {
+    let origin = Origin::start(ALLOWED, |_, _| answer(503, &[("retry-after", "120")], "")).await;
+    let dir = tempfile::tempdir().unwrap();
+    let app = App::start_cluster(dir.path(), 4, &[]).await;
+    // Each on a connection of its own, which any of the workers may get.
+    for n in 0..40 {
+        let refused = app.client().add(&origin.url(&format!("/{n}"))).await;
+        // The trouble itself, or the pause that followed.
+        assert!([502, 503].contains(&refused.status), "{n}: {}", refused.status);
+    }
+    // Word of it may overtake no more than one or two.
+    let came = origin.counts().came;
+    assert!(came <= 2, "the host was asked {came} times");
+    app.signal(Signal::TERM);
+    assert_eq!(app.ended().await, Some(0));
+}

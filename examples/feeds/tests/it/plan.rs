@@ -17,8 +17,8 @@ fn the_application_is_wired() {
     insta::assert_snapshot!(own(&plan.to_string()), @"
     infra after config (contributes configuration sections, contributes readers of the configuration)
         Database
-    fetching after config (contributes configuration sections, contributes readers of the configuration) and worker-pool (needs `WorkerPool`)
-        Fetcher, from WorkerPool
+    fetching after config (contributes configuration sections, contributes readers of the configuration) and worker-pool (needs `WorkerPool`) and ipc (needs `Peers`)
+        Fetcher, from WorkerPool, Peers
     parsing after worker-pool (needs `WorkerPool`)
         Parser, from WorkerPool
     publishing after config (contributes configuration sections, contributes readers of the configuration) and worker-pool (needs `WorkerPool`)

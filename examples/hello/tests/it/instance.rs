@@ -306,3 +306,31 @@ fn a_socket_that_nobody_asks_for_is_named_and_nonsense_is_refused() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.starts_with("error[E0813]: `LISTEN_FDNAMES=a:b` makes no sense"), "{text}");
 }
+
+#[test]
+fn it_becomes_another_user_before_anything_is_opened() {
+    let place = Place::new();
+    let ended = place.run(&["serve", "--user", "nobody-of-this-name"]);
+    assert_eq!(ended.code, Some(64), "{ended:?}");
+    assert!(ended.err.starts_with("error[E0814]: there is no user"), "{}", ended.err);
+    let ended = place.run(&["serve", "--group", "nogroup"]);
+    assert_eq!(ended.code, Some(64), "a group without a user: {ended:?}");
+    if !rustix::process::geteuid().is_root() {
+        let ended = place.run(&["serve", "--user", "nobody"]);
+        assert_eq!(ended.code, Some(71), "{ended:?}");
+        assert!(ended.err.contains("only root can become `nobody`"), "{}", ended.err);
+        return;
+    }
+    for cluster in [&[][..], &["--cluster=1"]] {
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(place.path(), open).unwrap();
+        let running = place.serve(&[&["serve", "--user", "nobody"], cluster].concat());
+        let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+        let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let ids: Vec<&str> = line("Uid:").split_whitespace().collect();
+        assert!(ids.iter().all(|id| *id == ids[0] && *id != "0"), "{status}");
+        assert!(line("Gid:").split_whitespace().all(|id| id != "0"), "{status}");
+        assert!(line("Groups:").split_whitespace().all(|id| id != "0"), "{status}");
+        assert_eq!(get(&running.http, "/").body, "hello");
+    }
+}

@@ -176,6 +176,24 @@ fn a_worker_that_dies_is_started_again_at_once() {
 }
 
 #[test]
+fn how_a_worker_ended_is_counted() {
+    let mut world = World::up(3);
+    for (slot, ended) in [(0, Ended::Code(0)), (1, Ended::Code(3)), (2, Ended::Signal(9))] {
+        let id = world.current(slot);
+        world.end(id, ended);
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.supervisor.counts().restarts, [("exit", 2), ("left", 1)]);
+    world.behaviour = Box::new(|_, _| Behaviour::DiesAtBoot(70));
+    let id = world.current(0);
+    world.end(id, Ended::Signal(9));
+    world.run(Duration::from_secs(1));
+    let boots =
+        world.supervisor.counts().restarts.into_iter().find(|(reason, _)| *reason == "boot");
+    assert!(boots.is_some_and(|(_, count)| count >= 1), "{boots:?}");
+}
+
+#[test]
 fn one_slot_that_crashes_for_ten_minutes_is_restarted_seldom_and_disturbs_nobody() {
     let mut world = World::up(4).behaving(|slot, _| match slot {
         1 => Behaviour::DiesAfter(Duration::from_millis(150)),
