@@ -9,7 +9,7 @@ use std::{
 };
 
 use framework_core::{BoxFuture, Lifecycle, Module, Phase, Registrar, SocketSource};
-use framework_process::{InheritedSocket, State};
+use framework_process::{InheritedSocket, Notifier, State};
 use tokio::time::sleep;
 
 use crate::{operator::Operator, running::addresses_of};
@@ -27,12 +27,15 @@ pub(crate) struct HandedOver {
     sockets: Mutex<Vec<InheritedSocket>>,
     in_use: Mutex<Vec<InheritedSocket>>,
     handed_on: AtomicBool,
+    store: Notifier,
 }
 
 impl HandedOver {
-    pub(crate) fn new(sockets: Vec<InheritedSocket>) -> Arc<Self> {
+    /// Those in `sockets`; `store` keeps what is bound here for the next start, should this process
+    /// be killed.
+    pub(crate) fn new(sockets: Vec<InheritedSocket>, store: Notifier) -> Arc<Self> {
         let (in_use, handed_on) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { sockets: Mutex::new(sockets), in_use, handed_on })
+        Arc::new(Self { sockets: Mutex::new(sockets), in_use, handed_on, store })
     }
 
     /// Those that nobody has asked for, by name.
@@ -83,6 +86,10 @@ impl SocketSource for HandedOver {
     }
 
     fn bound(&self, name: &str, address: &str, socket: BorrowedFd<'_>) {
+        let stored = InheritedSocket::full_name(name, address);
+        if let Err(error) = self.store.send_with(&[State::StoreSockets(&stored)], &[socket]) {
+            tracing::debug!(%error, "the service manager does not keep a socket");
+        }
         self.keep(name, address, socket);
     }
 

@@ -7,7 +7,7 @@ use framework_observability::{
     AppIdentity, HealthBoard, LogLevel, Metrics, ObservabilityModule, TelemetrySettings,
 };
 
-use framework_process::ClusterSettings;
+use framework_process::{ClusterSettings, Notifier};
 
 use crate::{
     AppModule, AppSettings, ShutdownSettings, codes,
@@ -72,7 +72,10 @@ impl Configured {
 
     /// As [`prepare`](Self::prepare), for an application that is only looked at.
     pub(crate) fn prepare_to_look(self) -> Prepared {
-        self.prepare(LogLevel::detached(), HandedOverModule(HandedOver::new(Vec::new())))
+        self.prepare(
+            LogLevel::detached(),
+            HandedOverModule(HandedOver::new(Vec::new(), Notifier::none())),
+        )
     }
 
     /// Hands the configuration to the application, `level` for its operators to change, and the

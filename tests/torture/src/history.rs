@@ -27,6 +27,9 @@ pub(crate) enum Outcome {
     TimedOut,
     /// Another answer than was expected.
     WrongBody,
+    /// The server has said that it did not look at it: a stream of HTTP/2 above the last one of a
+    /// goodbye.
+    NotTaken,
 }
 
 /// One request.
@@ -40,6 +43,8 @@ pub(crate) struct Record {
     pub(crate) invoked: Instant,
     pub(crate) returned: Instant,
     pub(crate) outcome: Outcome,
+    /// Which process has answered, where it says so.
+    pub(crate) by: Option<u32>,
 }
 
 /// All requests of a run, in the order in which they ended. Clones write to the same one.
@@ -80,6 +85,14 @@ impl History {
     pub(crate) fn len(&self) -> usize {
         *self.shared.count.borrow()
     }
+}
+
+/// How long the slowest of a hundred answers took.
+pub(crate) fn p99(records: &[Record]) -> Duration {
+    let answered = records.iter().filter(|record| record.outcome == Outcome::Ok);
+    let mut took: Vec<_> = answered.map(|record| record.returned - record.invoked).collect();
+    took.sort_unstable();
+    took.get(took.len() * 99 / 100).copied().unwrap_or_default()
 }
 
 /// How many requests ended in which way.

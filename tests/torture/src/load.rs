@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{Answer, Connection, Dial, request},
+    client::{Answer, Connection, Dial, http2::Multiplexed, request},
     history::{History, Outcome, Record},
 };
 
@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) keep_alive: usize,
     /// Clients that use a connection for each request.
     pub(crate) connecting: usize,
+    /// Clients that speak HTTP/2, over a connection that they keep.
+    pub(crate) multiplexed: usize,
     /// The longest pause between two requests of one client; the shortest is none.
     pub(crate) think: Duration,
     /// The same of those that connect for each request.
@@ -90,7 +92,25 @@ impl Plan {
             let mean = think.as_secs_f64() / 2.0 * pauses + ANSWER.as_secs_f64();
             f64::from(u32::try_from(clients).unwrap_or(u32::MAX)) / mean
         };
-        of(self.keep_alive, self.think) + of(self.connecting, self.think_connecting)
+        of(self.keep_alive + self.multiplexed, self.think)
+            + of(self.connecting, self.think_connecting)
+    }
+
+    /// A crowd of which a half keeps its connections, a third connects for each request, and a
+    /// fifth speaks HTTP/2.
+    pub(crate) fn mixed(clients: usize, think: Duration, seed: u64) -> Self {
+        let (keep_alive, multiplexed) = (clients / 2, clients / 5);
+        Self {
+            keep_alive,
+            connecting: clients - keep_alive - multiplexed,
+            multiplexed,
+            think,
+            think_connecting: think,
+            at_once: 25,
+            path: "/who",
+            expected: Expected::to_be(|answer| by(answer).is_some()),
+            seed,
+        }
     }
 
     /// Lets the clients begin.
@@ -98,7 +118,7 @@ impl Plan {
         let (history, stated) = (History::new(), self.stated());
         let (until, over) = watch::channel(false);
         let mut clients = JoinSet::new();
-        for number in 0..self.keep_alive + self.connecting {
+        for number in 0..self.keep_alive + self.connecting + self.multiplexed {
             let number_seed = u64::try_from(number).unwrap_or(u64::MAX);
             let client = Client {
                 plan: self.clone(),
@@ -111,8 +131,10 @@ impl Plan {
             };
             if number < self.keep_alive {
                 clients.spawn(client.keep_alive());
-            } else {
+            } else if number < self.keep_alive + self.connecting {
                 clients.spawn(client.connect_each());
+            } else {
+                clients.spawn(client.multiplexed());
             }
         }
         Load { clients, began: Instant::now(), until, history, stated }
@@ -194,6 +216,37 @@ impl Client {
         }
     }
 
+    async fn multiplexed(mut self) {
+        let mut kept = None;
+        while let Some(()) = self.think(self.plan.think, None).await.go_on(&mut None) {
+            let invoked = Instant::now();
+            let (established, answer) = self.ask_multiplexed(&mut kept).await;
+            if answer.is_err() {
+                kept = None;
+            }
+            if self.note(established, invoked, invoked, answer) == Outcome::Refused {
+                return;
+            }
+        }
+    }
+
+    /// A connection that takes no more requests has not lost the one that it does not take.
+    async fn ask_multiplexed(
+        &self,
+        kept: &mut Option<Multiplexed>,
+    ) -> (bool, Result<Answer, Outcome>) {
+        if let Some(connection) = kept
+            && let Some(answer) = connection.get(self.plan.path).await
+        {
+            return (true, answer);
+        }
+        let connection = match Multiplexed::dial(&self.dial).await {
+            Ok(connection) => kept.insert(connection),
+            Err(outcome) => return (false, Err(outcome)),
+        };
+        (false, connection.get(self.plan.path).await.unwrap_or(Err(Outcome::EofBeforeResponse)))
+    }
+
     fn note(
         &self,
         established: bool,
@@ -201,10 +254,11 @@ impl Client {
         invoked: Instant,
         answer: Result<Answer, Outcome>,
     ) -> Outcome {
+        let by = answer.as_ref().ok().and_then(by);
         let outcome =
             answer.map_or_else(|outcome| outcome, |answer| self.plan.expected.judge(&answer));
         let (idle, returned) = (invoked - answered, Instant::now());
-        self.history.add(Record { established, idle, invoked, returned, outcome });
+        self.history.add(Record { established, idle, invoked, returned, outcome, by });
         outcome
     }
 
@@ -233,6 +287,12 @@ impl Client {
             () = sleep(pause) => Thought::GoOn,
         }
     }
+}
+
+/// Which process has answered `GET /who`.
+fn by(answer: &Answer) -> Option<u32> {
+    let text = std::str::from_utf8(&answer.body).ok()?.strip_prefix("who ")?;
+    text.rsplit_once(' ')?.1.parse().ok()
 }
 
 /// What a client knows when it has waited.

@@ -1,17 +1,19 @@
 //! A real process: what it says, and how it ends.
 
 use std::{
-    fs, io,
+    fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
     task::JoinSet,
@@ -21,28 +23,35 @@ use tokio::{
 use crate::{BoxError, client::Dial};
 
 mod log;
+mod manager;
+mod operator;
+mod place;
 
-pub(crate) use self::log::Log;
+pub(crate) use self::{
+    log::{Line, Log},
+    manager::Manager,
+    operator::{Operator, Workers},
+    place::{Place, kill},
+};
+
+/// What a process that is alone in its place holds there.
+const PID_FILE: &str = "app.pid";
 
 /// How long anything may take that is not measured.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A program and what it is told, before it runs.
-#[derive(Debug)]
+/// A program and what it is told, before it runs. Clones run in the same place.
+#[derive(Clone, Debug)]
 pub(crate) struct Program {
     binary: PathBuf,
-    place: Place,
+    place: Arc<Place>,
+    arguments: Vec<String>,
+    manager: Option<Arc<Manager>>,
     sets: Vec<String>,
     in_file: Vec<&'static str>,
     planted: Option<&'static str>,
     open_files: Option<u32>,
     ip: Ipv4Addr,
-}
-
-/// A directory of the process's own, with its configuration.
-#[derive(Debug)]
-pub(crate) struct Place {
-    dir: TempDir,
 }
 
 /// A process that runs. It is killed if it is dropped before it has ended.
@@ -51,7 +60,8 @@ pub(crate) struct Process {
     child: Child,
     pid: Pid,
     log: Log,
-    place: Place,
+    place: Arc<Place>,
+    operator: Operator,
     _readers: JoinSet<()>,
     pub(crate) http: SocketAddr,
     pub(crate) admin: Option<SocketAddr>,
@@ -63,42 +73,7 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) at: Instant,
     pub(crate) log: Log,
-    pub(crate) place: Place,
-}
-
-// ===== impl Place =====
-
-impl Place {
-    /// An empty one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if there is no room for it.
-    pub(crate) fn new() -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("torture-").tempdir()?;
-        fs::create_dir(dir.path().join("config"))?;
-        Ok(Self { dir })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// The file that the configuration is in.
-    pub(crate) fn config(&self) -> PathBuf {
-        self.dir.path().join("config/app.toml")
-    }
-
-    /// Puts another configuration in place, at once.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be written.
-    pub(crate) fn configure(&self, text: impl AsRef<[u8]>) -> io::Result<()> {
-        let new = self.dir.path().join("app.toml.new");
-        fs::write(&new, text)?;
-        fs::rename(&new, self.config())
-    }
+    pub(crate) place: Arc<Place>,
 }
 
 // ===== impl Program =====
@@ -121,10 +96,12 @@ impl Program {
         let number = PROCESSES.fetch_add(1, Ordering::Relaxed) % (250 * 250);
         let part = |part: u32| u8::try_from(part % 250).unwrap_or(0) + 2;
         let ip = Ipv4Addr::new(127, 1, part(number / 250), part(number));
-        let place = Place::new()?;
+        let place = Arc::new(Place::new()?);
         Ok(Self {
             binary,
             place,
+            arguments: Vec::new(),
+            manager: None,
             sets: Vec::new(),
             in_file: Vec::new(),
             planted: None,
@@ -144,6 +121,41 @@ impl Program {
 
     pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.sets.push(format!("{key}={value}"));
+        self
+    }
+
+    /// Runs it as a cluster of so many workers; without a number, of as many as the file says.
+    pub(crate) fn cluster(self, workers: Option<usize>) -> Self {
+        let argument = match workers {
+            Some(workers) => format!("--cluster={workers}"),
+            None => "--cluster".to_owned(),
+        };
+        self.argument(argument)
+    }
+
+    /// Lets it hold its place, so that operators find it there and no second one starts.
+    pub(crate) fn alone(self) -> Self {
+        self.argument("--pid-file".to_owned()).argument(PID_FILE.to_owned())
+    }
+
+    fn argument(mut self, argument: String) -> Self {
+        self.arguments.push(argument);
+        self
+    }
+
+    /// Runs it from `path`, where a copy of it is.
+    pub(crate) fn at(mut self, path: PathBuf) -> Self {
+        self.binary = path;
+        self
+    }
+
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Has it started by this service manager, with the sockets that it keeps.
+    pub(crate) fn managed_by(mut self, manager: &Arc<Manager>) -> Self {
+        self.manager = Some(Arc::clone(manager));
         self
     }
 
@@ -173,15 +185,44 @@ impl Program {
     ///
     /// Returns an error if it cannot be started.
     pub(crate) fn spawn(self) -> Result<Process, BoxError> {
-        let mut command = match self.open_files {
-            None => Command::new(&self.binary),
-            Some(limit) => {
+        let mut command = Command::from(self.command()?);
+        let mut child = command.kill_on_drop(true).spawn()?;
+        // It may hold descriptors that only the other process is to have.
+        drop(command);
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let pid = pid.ok_or("the process has no id")?;
+        let (log, mut readers) = (Log::new(), JoinSet::new());
+        if let Some(out) = child.stdout.take() {
+            readers.spawn(log.clone().read(out));
+        }
+        if let Some(err) = child.stderr.take() {
+            readers.spawn(log.clone().read(err));
+        }
+        let http = SocketAddr::from((self.ip, 0));
+        let operator = Operator::new(&self, &self.place);
+        let Self { place, .. } = self;
+        Ok(Process { child, pid, log, place, operator, _readers: readers, http, admin: None })
+    }
+
+    fn command(&self) -> Result<std::process::Command, BoxError> {
+        use std::process::Command;
+        let mut command = match (&self.manager, self.open_files) {
+            (None, None) => Command::new(&self.binary),
+            (Some(_), _) => {
+                let mut shell = Command::new("/bin/sh");
+                // Only the process itself knows its number.
+                let script = "LISTEN_PID=$$; export LISTEN_PID; exec \"$0\" \"$@\"";
+                shell.arg("-c").arg(script).arg(&self.binary);
+                shell
+            }
+            (None, Some(limit)) => {
                 let mut shell = Command::new("/bin/sh");
                 let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
                 shell.arg("-c").arg(script).arg(&self.binary);
                 shell
             }
         };
+        command.args(&self.arguments);
         let given = |key: &str| {
             self.in_file.contains(&key) || self.sets.iter().any(|set| set.starts_with(key))
         };
@@ -197,24 +238,19 @@ impl Program {
         for set in &self.sets {
             command.arg("--set").arg(set);
         }
-        command.current_dir(self.place.path()).env_clear().kill_on_drop(true);
-        command.env("PATH", "/usr/bin:/bin");
+        self.surround(&mut command);
+        if let Some(manager) = &self.manager {
+            manager.hand_over(&mut command)?;
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    fn surround(&self, command: &mut std::process::Command) {
+        command.current_dir(self.place.path()).env_clear().env("PATH", "/usr/bin:/bin");
         if let Some(planted) = self.planted {
             command.env("TORTURE_PLANTED", planted);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let pid = pid.ok_or("the process has no id")?;
-        let (log, mut readers) = (Log::new(), JoinSet::new());
-        if let Some(out) = child.stdout.take() {
-            readers.spawn(log.clone().read(out));
-        }
-        if let Some(err) = child.stderr.take() {
-            readers.spawn(log.clone().read(err));
-        }
-        let http = SocketAddr::from((self.ip, 0));
-        Ok(Process { child, pid, log, place: self.place, _readers: readers, http, admin: None })
     }
 
     /// Starts the process, and waits until it is ready.
@@ -238,7 +274,9 @@ impl Process {
     ///
     /// Returns an error if it ends instead, with what it has said.
     pub(crate) async fn ready(&mut self) -> Result<(), BoxError> {
-        let line = self.log.until(0, "\"addresses\":").await?;
+        // A worker says so too, and before the whole cluster is.
+        let says = |line: &Line| line.text.contains("\"addresses\":") && !line.is_of_a_worker();
+        let line = self.log.until_some(0, says, "\"addresses\"").await?;
         let line: Value = serde_json::from_str(&line.text)?;
         let addresses = line["fields"]["addresses"].as_str().unwrap_or_default().to_owned();
         let of = |module: &str| {
@@ -247,7 +285,7 @@ impl Process {
                 url.split_once("://")?.1.parse().ok()
             })
         };
-        self.http = of("http").ok_or("it listens nowhere")?;
+        self.http = of("http").or_else(|| of("cluster")).ok_or("it listens nowhere")?;
         self.admin = of("admin");
         Ok(())
     }
@@ -258,6 +296,11 @@ impl Process {
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Whoever may tell it what to do.
+    pub(crate) fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     pub(crate) fn log(&self) -> &Log {
@@ -328,6 +371,19 @@ impl Process {
     /// Returns an error if `/proc` does not say.
     pub(crate) fn open_files(&self) -> Result<usize, BoxError> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    }
+
+    /// How many of its children have ended, and were not waited for.
+    pub(crate) fn zombies(&self) -> usize {
+        let Ok(processes) = fs::read_dir("/proc") else { return 0 };
+        let parent = self.pid().to_string();
+        let is_zombie = |process: &fs::DirEntry| {
+            let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+            let mut fields = after_name.split_whitespace();
+            fields.next() == Some("Z") && fields.next() == Some(parent.as_str())
+        };
+        processes.flatten().filter(is_zombie).count()
     }
 
     /// How long it has had a processor, in all.

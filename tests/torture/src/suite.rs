@@ -21,6 +21,8 @@ pub(crate) struct Selection {
 pub(crate) struct Setting {
     pub(crate) seed: u64,
     pub(crate) soak: bool,
+    /// Whether it was asked for by its number, and not as one of all.
+    pub(crate) chosen: bool,
     pub(crate) planted: Option<&'static str>,
 }
 
@@ -60,8 +62,19 @@ const TORTURES: &[Torture] = &[
         waits,
         tortures::hostile::slow_bodies
     ),
+    torture!("R1", "one rolling restart after the other", tortures::roll::rolling),
+    torture!("R3", "binaries that replace a cluster, or cannot", tortures::upgrade::of_a_cluster),
+    torture!("R3-ONE", "binaries that replace one process, or cannot", tortures::upgrade::of_one),
+    torture!("R4", "SIGKILL for workers", tortures::killed::workers),
+    torture!("R5", "SIGKILL for the primary", tortures::killed::primary),
+    torture!("R6", "a worker that is stopped, and goes on", tortures::stuck::asleep),
+    torture!("R7", "a worker whose runtime is blocked", tortures::stuck::blocked),
+    torture!("R8", "from eight workers to two and back", tortures::scale::back_and_forth),
+    torture!("M4R", "workers that are replaced after some requests", tortures::roll::recycling),
+    torture!("SPREAD", "who gets the new connections", tortures::roll::spread),
     torture!("R9", "SIGTERM under load", tortures::stop::plain),
     torture!("R9-TLS", "SIGTERM under load, over TLS", tortures::stop::over_tls),
+    torture!("R9-HEIR", "SIGTERM for a process that took a place", tortures::stop::heir),
     torture!("R11", "SIGTERM with nobody connected", tortures::stop::idle),
     torture!("R14", "SIGTERM at random points of the start", tortures::start::interrupted),
     torture!("R15", "SIGTERM under HTTP/2", tortures::streams::goodbye),
@@ -95,6 +108,14 @@ const PLANTED: &[Mistake] = &[
     },
     Mistake { name: "unbounded-drain", id: "R10", fault: "the request of 60000 ms was cut after" },
     Mistake { name: "swap-before-veto", id: "C3", fault: "a response saw" },
+    Mistake { name: "stops-first", id: "R1", fault: "of 2 workers served at a time" },
+    Mistake { name: "no-lending", id: "R8", fault: "that came to 2 workers were not served" },
+    Mistake {
+        name: "own-sockets",
+        id: "R4",
+        fault: "a connection that nobody had accepted was lost",
+    },
+    Mistake { name: "blind-succession", id: "R3", fault: "`upgrade` to a binary that is" },
 ];
 
 /// How one torture ended.
@@ -114,6 +135,13 @@ impl Setting {
             Self { soak: true, .. } => soak,
             _ => ci,
         }
+    }
+
+    /// As [`times`](Self::times), but less often where all tortures together must not take longer
+    /// than people wait: the number that is stated is that of a torture on its own.
+    pub(crate) fn times_among(self, ci: usize, among_all: usize, soak: usize) -> usize {
+        let all = !(self.chosen || self.soak);
+        self.times(if all { among_all } else { ci }, soak)
     }
 
     /// Randomness that is the same in each run with the same seed.
@@ -172,7 +200,7 @@ pub(crate) async fn run(selection: &Selection) -> Result<(), BoxError> {
     let profile = if *soak { "soak" } else { "ci" };
     anstream::println!("seed {seed}, profile {profile}");
     let chosen = chosen(ids)?;
-    let setting = Setting { seed: *seed, soak: *soak, planted: None };
+    let setting = Setting { seed: *seed, soak: *soak, chosen: !ids.is_empty(), planted: None };
     if *planted { run_planted(&chosen, setting).await } else { run_sound(&chosen, setting).await }
 }
 

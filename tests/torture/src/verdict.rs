@@ -55,8 +55,12 @@ impl Verdict {
         let tally = tally(records);
         let answered = tally.get(&Outcome::Ok).copied().unwrap_or(0);
         self.figure(format_args!("{answered} answered"));
+        if let Some(not_taken) = tally.get(&Outcome::NotTaken) {
+            self.figure(format_args!("{not_taken} streams not taken"));
+        }
         for (outcome, count) in tally {
-            let fine = matches!(outcome, Outcome::Ok | Outcome::Unavailable);
+            // What the server says not to have looked at, clients ask for again by themselves.
+            let fine = matches!(outcome, Outcome::Ok | Outcome::Unavailable | Outcome::NotTaken);
             self.require(fine, || format!("{count} requests ended as {outcome:?}"));
         }
     }

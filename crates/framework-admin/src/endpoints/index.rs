@@ -2,19 +2,26 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use framework_core::ModuleStatus;
+use framework_core::{ClusterQuestion, ModuleStatus};
 use framework_observability::CheckReport;
 use framework_registry::{Format, Graph, ModuleNode};
 use http::{HeaderValue, header};
+use serde_json::Value;
 
-use super::{escape, modules::in_start_order, text};
+use super::{
+    cluster::{no_answer, parse},
+    escape,
+    modules::in_start_order,
+    text,
+};
 use crate::AdminState;
 
 const PAGE: &str = include_str!("index.html");
 
-const LINKS: [&str; 10] = [
+const LINKS: [&str; 11] = [
     "/health",
     "/metrics",
+    "/cluster",
     "/debug",
     "/debug/modules",
     "/debug/startup?format=text",
@@ -41,6 +48,7 @@ pub(super) async fn show(State(state): State<AdminState>) -> Response {
         ("links", LINKS.iter().map(anchor).collect()),
         ("modules", module_rows(&state, graph.as_deref())),
         ("health", checks(&state)),
+        ("cluster", cluster(&state).await),
         ("graph", graph.as_ref().map(|graph| graph.export(Format::Svg)).unwrap_or_default()),
     ];
     let page = text("text/html; charset=utf-8", fill(PAGE, &parts));
@@ -121,6 +129,47 @@ fn module_row(status: &ModuleStatus, node: Option<&ModuleNode>, graph: Option<&G
     )
 }
 
+/// The workers, if there are several processes.
+async fn cluster(state: &AdminState) -> String {
+    let Some(cluster) = &state.cluster else { return String::new() };
+    let answer = cluster.ask(ClusterQuestion::Workers).await;
+    let shown = answer.map_err(no_answer).and_then(|answer| parse(&answer));
+    let Ok(shown) = shown else {
+        return "<h2>Workers</h2>\n<p class=\"failed\">the primary does not answer</p>\n"
+            .to_owned();
+    };
+    let rows: String = shown["workers"].as_array().into_iter().flatten().map(worker_row).collect();
+    let (primary, generation) = (&shown["primary"], &shown["generation"]);
+    format!(
+        "<h2>Workers</h2>\n<p>primary {primary} · generation {generation}</p>\n<table>\n<tr>\
+         <th>slot</th><th>pid</th><th>state</th><th>health</th><th>generation</th><th>restarts</th>\
+         <th>requests</th><th>memory</th><th>heard</th></tr>\n{rows}</table>\n"
+    )
+}
+
+fn worker_row(worker: &Value) -> String {
+    let plain = |key: &str| match &worker[key] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => escape(text),
+        other => other.to_string(),
+    };
+    let memory = worker["rss"].as_f64().map(|bytes| bytes / f64::from(1 << 20));
+    let memory = memory.map_or("-".to_owned(), |mebibytes| format!("{mebibytes:.1} MiB"));
+    let heard = worker["heartbeat_age_ms"].as_u64();
+    let heard = heard.map_or("-".to_owned(), |millis| format!("{millis} ms ago"));
+    let (state, health) = (plain("state"), plain("health"));
+    format!(
+        "<tr><td>{}</td><td>{}</td><td class=\"{state}\">{state}</td>\
+         <td class=\"{health}\">{health}</td><td>{}</td><td>{}</td><td>{}</td><td>{memory}</td>\
+         <td>{heard}</td></tr>\n",
+        plain("slot"),
+        plain("pid"),
+        plain("generation"),
+        plain("restarts"),
+        plain("requests"),
+    )
+}
+
 fn checks(state: &AdminState) -> String {
     let report = state.board.report(state.metrics.system());
     let status = report.status;
@@ -157,7 +206,7 @@ mod tests {
     #[test]
     fn every_place_of_the_page_is_filled() {
         let names = ["title", "name", "version", "profile", "facts", "links", "modules", "health"];
-        for name in names.into_iter().chain(["graph"]) {
+        for name in names.into_iter().chain(["cluster", "graph"]) {
             assert!(PAGE.contains(&format!("{{{name}}}")), "{name}");
         }
     }

@@ -201,11 +201,12 @@ fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal> {
     let cluster = configured.cluster.take().unwrap_or_default();
     let shutdown = configured.shutdown.take().unwrap_or_default();
     let mut handed_over = sockets;
-    let own_sockets = HandedOver::new(match args.cluster {
+    let for_whole = match args.cluster {
         // The primary divides them among its workers.
         Some(_) => Vec::new(),
         None => std::mem::take(&mut handed_over),
-    });
+    };
+    let own_sockets = HandedOver::new(for_whole, notifier.clone());
     let mut role = Role::Whole(Arc::clone(&own_sockets));
     let prepared = match worker {
         Some(end) => {

@@ -169,7 +169,7 @@ impl fmt::Display for State<'_> {
 }
 
 /// A name as the manager takes it: colons divide the names of several.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     let keep = |c: char| if c.is_ascii_graphic() && c != ':' { c } else { '_' };
     name.chars().map(keep).take(255).collect()
 }

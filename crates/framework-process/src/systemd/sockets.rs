@@ -9,6 +9,8 @@ use rustix::{
     net::{AddressFamily, SocketType, getsockname, sockopt::socket_type},
 };
 
+use super::notify::plain;
+
 /// The first descriptor that is handed over.
 const FIRST: i32 = 3;
 
@@ -137,7 +139,9 @@ impl InheritedSocket {
     /// `127.0.0.1:8080`, or `unix:` and a path.
     #[must_use]
     pub fn is(&self, name: &str, address: &str) -> bool {
-        let names = [name, address, &Self::full_name(name, address)];
+        let full = Self::full_name(name, address);
+        // As a manager has it that has kept the socket.
+        let names = [name, address, &full, &plain(&full)];
         if !self.name.is_empty() && names.contains(&self.name.as_str()) {
             return true;
         }

@@ -83,6 +83,9 @@ fn two_workers_serve_at_one_address_and_their_operators_see_them_as_one() {
         .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
         .sum();
     assert_eq!(counted, 40, "{metrics}");
+    let page = get(&admin, "/").body;
+    assert!(page.contains("<h2>Workers</h2>"), "{page}");
+    assert_eq!(page.matches("<td class=\"ready\">ready</td>").count(), 2, "{page}");
     let health: Value = serde_json::from_str(&get(&admin, "/health").body).unwrap();
     assert_eq!(health["status"], "healthy");
     assert_eq!(health["workers"].as_array().unwrap().len(), 2, "{health:#}");

@@ -225,6 +225,10 @@ fn a_service_manager_is_told_of_each_step() {
     let mut command = place.command(&["serve"]);
     command.env("NOTIFY_SOCKET", place.path().join("notify")).env("WATCHDOG_USEC", "200000");
     let running = Running::start(command);
+    // Kept for the next start, should this process be killed.
+    let stored = manager.until("FDSTORE=1");
+    assert_eq!(stored, "FDSTORE=1\nFDNAME=admin=127.0.0.1_0\n");
+    assert_eq!(manager.until("FDSTORE=1"), "FDSTORE=1\nFDNAME=http=127.0.0.1_0\n");
     let ready = manager.until("READY=1");
     assert!(ready.contains("STATUS=serving "), "{ready}");
     manager.until("WATCHDOG=1");

@@ -10,7 +10,7 @@ use super::{Answer, tls::Roots};
 use crate::history::Outcome;
 
 /// How long a request may take before it is told as lost.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How to get to a server.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ pub(crate) fn request(method: &str, path: &str, connection: &str, body: &[u8]) -
     [head.as_bytes(), body].concat()
 }
 
-fn failed(error: &io::Error) -> Outcome {
+pub(super) fn failed(error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Outcome::Refused,
         io::ErrorKind::UnexpectedEof => Outcome::EofBeforeResponse,

@@ -5,9 +5,13 @@ use std::{net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
 use http::Request;
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
-use crate::BoxError;
+use super::{
+    Answer, Dial,
+    connection::{PATIENCE, failed},
+};
+use crate::{BoxError, history::Outcome};
 
 /// A connection of HTTP/2. It is driven by a task of its own, which ends with it.
 pub(crate) struct Multiplexed {
@@ -43,6 +47,37 @@ impl Multiplexed {
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         Ok(Self { sender, driver })
+    }
+
+    /// As [`connect`](Self::connect), for the history.
+    ///
+    /// # Errors
+    ///
+    /// Returns how it went wrong, as the history knows it.
+    pub(crate) async fn dial(dial: &Dial) -> Result<Self, Outcome> {
+        let connecting = async {
+            let stream = TcpStream::connect(dial.address).await.map_err(|e| failed(&e))?;
+            stream.set_nodelay(true).map_err(|e| failed(&e))?;
+            let shaken = client::handshake(stream).await;
+            shaken.map_err(|error| error.get_io().map_or(Outcome::EofBeforeResponse, failed))
+        };
+        let connected = timeout(PATIENCE, connecting).await.unwrap_or(Err(Outcome::TimedOut));
+        let (sender, connection) = connected?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Ok(Self { sender, driver })
+    }
+
+    /// Asks for something over a stream of its own; `None`, and nothing is sent, if the connection
+    /// takes no more streams.
+    pub(crate) async fn get(&mut self, path: &str) -> Option<Result<Answer, Outcome>> {
+        let asking = async {
+            let mut sender = self.sender.clone().ready().await.ok()?;
+            let request = Request::get(format!("http://torture{path}")).body(()).ok()?;
+            let (response, _) = sender.send_request(request, true).ok()?;
+            Some(read(response).await)
+        };
+        timeout(PATIENCE, asking).await.unwrap_or(Some(Err(Outcome::TimedOut)))
     }
 
     /// Opens a stream; its outcome is awaited apart.
@@ -90,6 +125,27 @@ impl Multiplexed {
         let Self { sender, mut driver } = self;
         drop(sender);
         matches!(driver.join_next().await, Some(Ok(Ok(()))))
+    }
+}
+
+async fn read(response: client::ResponseFuture) -> Result<Answer, Outcome> {
+    let response = response.await.map_err(|error| lost(&error, Outcome::EofBeforeResponse))?;
+    let status = response.status().as_u16();
+    let (mut stream, mut body) = (response.into_body(), Vec::new());
+    while let Some(part) = stream.data().await {
+        let part = part.map_err(|error| lost(&error, Outcome::Partial))?;
+        // It is only a window: an error shows with the next part.
+        let _ = stream.flow_control().release_capacity(part.len());
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer { status, closes: false, body })
+}
+
+fn lost(error: &h2::Error, otherwise: Outcome) -> Outcome {
+    match outcome(error) {
+        StreamOutcome::Refused | StreamOutcome::NotTaken => Outcome::NotTaken,
+        _ if error.is_io() => error.get_io().map_or(otherwise, failed),
+        _ => otherwise,
     }
 }
 

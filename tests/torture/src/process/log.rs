@@ -6,7 +6,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     sync::watch,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::PATIENCE;
@@ -34,6 +34,14 @@ struct Progress {
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) text: String,
+    pub(crate) at: Instant,
+}
+
+impl Line {
+    /// Whether a worker of a cluster has said it of itself.
+    pub(crate) fn is_of_a_worker(&self) -> bool {
+        self.text.contains("\"worker\":")
+    }
 }
 
 // ===== impl Log =====
@@ -47,7 +55,7 @@ impl Log {
     pub(super) async fn read(self, from: impl AsyncRead + Unpin) {
         let mut lines = BufReader::new(from).lines();
         while let Ok(Some(text)) = lines.next_line().await {
-            let line = Line { text };
+            let line = Line { text, at: Instant::now() };
             self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             self.shared.count.send_modify(|progress| progress.lines += 1);
         }
@@ -85,6 +93,21 @@ impl Log {
     ///
     /// As [`until`](Self::until).
     pub(crate) async fn until_any(&self, first: usize, needles: &[&str]) -> Result<Line, BoxError> {
+        let has = |line: &Line| needles.iter().any(|needle| line.text.contains(needle));
+        self.until_some(first, has, &format!("{needles:?}")).await
+    }
+
+    /// As [`until`](Self::until), with whatever is like that.
+    ///
+    /// # Errors
+    ///
+    /// As [`until`](Self::until).
+    pub(crate) async fn until_some(
+        &self,
+        first: usize,
+        has: impl Fn(&Line) -> bool,
+        what: &str,
+    ) -> Result<Line, BoxError> {
         let mut progress = self.shared.count.subscribe();
         let mut next = first;
         let found = timeout(PATIENCE, async {
@@ -92,8 +115,7 @@ impl Log {
                 let now = *progress.borrow_and_update();
                 let lines = self.from(next);
                 next += lines.len();
-                let has = |line: &Line| needles.iter().any(|needle| line.text.contains(needle));
-                if let Some(line) = lines.into_iter().find(has) {
+                if let Some(line) = lines.into_iter().find(&has) {
                     return Some(line);
                 }
                 if now.ended == 2 || progress.changed().await.is_err() {
@@ -101,7 +123,7 @@ impl Log {
                 }
             }
         });
-        let missing = || format!("it never said {needles:?}:\n{}", self.last_words()).into();
+        let missing = || format!("it never said {what}:\n{}", self.last_words()).into();
         found.await.ok().flatten().ok_or_else(missing)
     }
 

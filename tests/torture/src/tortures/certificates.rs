@@ -27,6 +27,7 @@ pub(crate) async fn rotate(setting: Setting) -> Result<Verdict, BoxError> {
     let plan = Plan {
         keep_alive: 16,
         connecting: 48,
+        multiplexed: 0,
         think: Duration::from_millis(500),
         think_connecting: Duration::from_secs(1),
         at_once: 10,

@@ -39,6 +39,7 @@ fn good_clients(seed: u64) -> Plan {
     Plan {
         keep_alive: 16,
         connecting: 16,
+        multiplexed: 0,
         think,
         think_connecting: think,
         at_once: 10,

@@ -99,6 +99,7 @@ async fn feed(setting: Setting, seed: u64, each: usize) -> Result<Fed, BoxError>
     let plan = Plan {
         keep_alive: 1,
         connecting: 1,
+        multiplexed: 0,
         think,
         think_connecting: think,
         at_once: 10,

@@ -73,6 +73,7 @@ fn plan(
     Plan {
         keep_alive,
         connecting,
+        multiplexed: 0,
         think,
         think_connecting: think,
         at_once: 25,

@@ -15,7 +15,7 @@ use crate::{
     },
     history::{History, Outcome, Record},
     load::{Expected, Load, Plan, Rate},
-    process::{Ended, Process, Program},
+    process::{Ended, Process, Program, kill},
     suite::Setting,
     verdict::Verdict,
 };
@@ -84,16 +84,7 @@ async fn stops(
     while let Some(round) = running.next().await {
         totals.judge(&round?, &mut verdict);
     }
-    verdict.injected("stops", rounds, totals.stops);
-    verdict.figure(format_args!("{} answered", totals.answered));
-    verdict.figure(format_args!("{} asked after SIGTERM", totals.asked_after));
-    verdict.figure(format_args!("{} left in the queue of the closed port", totals.queued));
-    verdict.figure(format_args!("slowest stop {:.2} s", totals.slowest.as_secs_f64()));
-    verdict.load(totals.rate());
-    // No more than those whose handshake the kernel finishes while the port closes.
-    verdict.require(totals.queued * 10_000 <= totals.answered * 5, || {
-        format!("{} connections were left in the queue of the closed port", totals.queued)
-    });
+    totals.tell(rounds, &mut verdict);
     Ok(verdict)
 }
 
@@ -119,10 +110,44 @@ async fn stop_under(process: Process, load: Load) -> Result<(Instant, Ended, His
     Ok((asked, ended, load.until_refused().await))
 }
 
+/// R9-HEIR: as R9, with a process that took the place of another one.
+pub(crate) async fn heir(setting: Setting) -> Result<Verdict, BoxError> {
+    let (mut verdict, mut totals) = (Verdict::default(), Totals::default());
+    let rounds = setting.times_among(40, 15, 400);
+    let mut random = setting.random(99);
+    for _ in 0..rounds {
+        let (seed, requests) = (random.random(), random.random_range(100..300));
+        let process = setting.program("hello")?.alone().start().await?;
+        let load = plan(64, 64, [Duration::from_millis(600); 2], seed).start(&process.dial());
+        process.operator().must("restart").await?;
+        let heir = process.operator().pid().await?;
+        load.history.reaches(requests).await;
+        let rate = load.rate();
+        let asked = kill(heir, Signal::TERM)?;
+        let gone = process.place().empty(STOPPED * 2).await;
+        let gone = gone.ok_or("the process that took the place does not stop")?;
+        let ended = Ended { at: gone, ..process.ended(STOPPED).await? };
+        let history = load.until_refused().await;
+        totals.judge(&Round { history, asked, ended, rate }, &mut verdict);
+    }
+    totals.tell(rounds, &mut verdict);
+    Ok(verdict)
+}
+
 fn plan(keep_alive: usize, connecting: usize, think: [Duration; 2], seed: u64) -> Plan {
     let expected = Expected::text("hello");
     let [think, think_connecting] = think;
-    Plan { keep_alive, connecting, think, think_connecting, at_once: 25, path: "/", expected, seed }
+    Plan {
+        keep_alive,
+        connecting,
+        multiplexed: 0,
+        think,
+        think_connecting,
+        at_once: 25,
+        path: "/",
+        expected,
+        seed,
+    }
 }
 
 #[derive(Default)]
@@ -167,6 +192,19 @@ impl Totals {
                 lost => verdict.require(false, || lost_text(lost, record, *asked)),
             }
         }
+    }
+
+    fn tell(&self, rounds: usize, verdict: &mut Verdict) {
+        verdict.injected("stops", rounds, self.stops);
+        verdict.figure(format_args!("{} answered", self.answered));
+        verdict.figure(format_args!("{} asked after SIGTERM", self.asked_after));
+        verdict.figure(format_args!("{} left in the queue of the closed port", self.queued));
+        verdict.figure(format_args!("slowest stop {:.2} s", self.slowest.as_secs_f64()));
+        verdict.load(self.rate());
+        // No more than those whose handshake the kernel finishes while the port closes.
+        verdict.require(self.queued * 10_000 <= self.answered * 5, || {
+            format!("{} connections were left in the queue of the closed port", self.queued)
+        });
     }
 
     fn rate(&self) -> Rate {

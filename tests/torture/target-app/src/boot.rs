@@ -8,6 +8,8 @@ use framework::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Sin;
+
 /// How the target starts: section `boot`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -21,10 +23,16 @@ pub struct BootSettings {
 impl Settings for BootSettings {}
 
 /// The modules that make the start take sixteen steps, one after the other, so that a signal can
-/// come between any two of them.
+/// come between any two of them; and one before them that does what this executable does wrong.
 #[must_use]
-pub fn boot() -> impl Modules {
+pub fn boot(sin: Sin) -> impl Modules {
     vec![
+        BoxModule::new(module_fn("sin", move |reg| {
+            reg.setup("sin", move |_cx| async move {
+                sin.in_setup().await;
+                Ok(())
+            });
+        })),
         BoxModule::new(module_fn("boot-one", |reg| {
             reg.provide_value(Arc::new(Started::<0>));
             link::<0, 1>(reg);

@@ -83,7 +83,7 @@ impl Module for Generations {
             first.store(first_left.get().number, Ordering::SeqCst);
             Ok(())
         });
-        let (place, Mistakes { swap_before_veto }) = (Arc::clone(&applied), self.mistakes);
+        let (place, Mistakes { swap_before_veto, .. }) = (Arc::clone(&applied), self.mistakes);
         reg.on_reload(&left, move |_cx, _old, new| {
             let place = Arc::clone(&place);
             async move {

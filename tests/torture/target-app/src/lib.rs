@@ -2,7 +2,7 @@
 //!
 //! * [`Traffic`] has slow, endless, streamed, echoed and upgraded responses.
 //! * [`Generations`] tells which configuration answered, and can be told to read it again.
-//! * [`boot`] takes its time to start, in many steps.
+//! * [`boot`] takes its time to start, in many steps; [`Sin`] is what an executable does wrong then.
 //!
 //! [`app`] is all of them. [`Mistakes`] are what a planted build does wrong.
 
@@ -10,11 +10,13 @@
 
 mod boot;
 mod generations;
+mod sin;
 mod traffic;
 
 pub use self::{
     boot::{BootSettings, boot},
     generations::{Generations, Judge, LeftSettings, RightSettings},
+    sin::Sin,
     traffic::Traffic,
 };
 
@@ -25,12 +27,14 @@ use framework::{http::HttpModule, prelude::*};
 pub struct Mistakes {
     /// A module uses a new value while others may still refuse the change.
     pub swap_before_veto: bool,
+    /// What the executable does wrong before it serves.
+    pub sin: Sin,
 }
 
 /// The application around this server, with these mistakes.
 pub fn app(http: HttpModule, mistakes: Mistakes) -> AppBuilder {
     App::builder("target").version(env!("CARGO_PKG_VERSION")).modules((
-        boot(),
+        boot(mistakes.sin),
         Traffic::new(http.handle()),
         Generations::new(mistakes),
         Judge,

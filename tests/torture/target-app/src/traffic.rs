@@ -1,4 +1,4 @@
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, env, thread, time::Duration};
 
 use bytes::Bytes;
 use framework::{
@@ -13,7 +13,11 @@ use framework::{
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
 
 /// A part of an endless response.
 const CHUNK: Bytes = Bytes::from_static(&[b'x'; 16 * 1024]);
@@ -51,7 +55,9 @@ impl Module for Traffic {
         let Self { http } = self;
         let routes = Router::new()
             .route("/", get(async || "hello"))
+            .route("/who", get(who))
             .route("/slow", get(slow))
+            .route("/block", post(block))
             .route("/begun", get(begun))
             .route("/endless", get(endless))
             .route("/pieces", get(pieces))
@@ -61,6 +67,37 @@ impl Module for Traffic {
             .route("/counters", get(counters));
         reg.routes_with(routes, move |_cx| Ok(http.clone()));
     }
+}
+
+#[derive(Deserialize)]
+struct Who {
+    /// How long the response takes, in milliseconds.
+    #[serde(default)]
+    ms: u64,
+}
+
+/// Tells which worker answers: its slot and its process. It may take its time.
+async fn who(Query(Who { ms }): Query<Who>) -> String {
+    if ms > 0 {
+        sleep(Duration::from_millis(ms)).await;
+    }
+    let slot = env::var("FRAMEWORK_SLOT").unwrap_or_default();
+    format!("who {slot} {}", std::process::id())
+}
+
+/// Blocks every thread of the runtime, for ever.
+async fn block() {
+    let threads = Handle::current().metrics().num_workers();
+    let mut blocked = JoinSet::new();
+    for _ in 0..2 * threads {
+        blocked.spawn(async {
+            loop {
+                thread::park();
+            }
+        });
+    }
+    // Those that have no thread yet are kept too.
+    blocked.join_next().await;
 }
 
 async fn slow(Query(Slowly { ms }): Query<Slowly>) -> &'static str {
@@ -129,7 +166,7 @@ async fn echo(body: Bytes) -> Bytes {
 async fn counters(State(http): State<HttpHandle>) -> Json<Value> {
     let traffic = http.traffic();
     let count = |of: fn(&framework::http::Traffic) -> usize| traffic.as_ref().map_or(0, of);
-    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = Handle::current().metrics().num_alive_tasks();
     Json(json!({
         "connections": count(framework::http::Traffic::open_connections),
         "requests": count(framework::http::Traffic::requests_in_flight),

@@ -485,7 +485,7 @@ fn chance() -> impl Strategy<Value = Chance> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever happens: no slot has two workers that were not told to stop, but for one that is
     /// being replaced; nobody who does not serve is lent a slot; and once nothing happens any more,
