@@ -72,6 +72,18 @@ async fn load(address: SocketAddr) -> Load {
     Load { each: ROUND.as_secs_f64() / took.len() as f64, p99: took[took.len() * 99 / 100] }
 }
 
+/// How many requests a second are answered with half of the connections at each address.
+pub(crate) async fn load_both(addresses: [SocketAddr; 2], round: Duration) -> f64 {
+    let until = Instant::now() + round;
+    let connections = (0..CONNECTIONS).map(|n| ask(addresses[n % 2], n as u64 % 100 + 1, until));
+    let mut tasks: JoinSet<Vec<f64>> = connections.collect();
+    let mut answered = 0;
+    while let Some(times) = tasks.join_next().await {
+        answered += times.expect("no connection panics").len();
+    }
+    answered as f64 / round.as_secs_f64()
+}
+
 async fn ask(address: SocketAddr, product: u64, until: Instant) -> Vec<f64> {
     let request = format!("GET /products/{product} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let mut stream = TcpStream::connect(address).await.expect("the server listens");

@@ -4,10 +4,12 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+mod cluster;
 mod config;
 mod connections;
 mod di;
 mod http;
+mod ipc;
 mod measure;
 mod memory;
 mod pool;
@@ -24,13 +26,14 @@ use crate::measure::Row;
 /// Measures the framework beside its peers.
 #[derive(Parser)]
 struct Args {
-    /// What to measure: `start`, `di`, `config`, `http`, `memory`, `connections`, `size`; everything without it.
+    /// What to measure: `start`, `di`, `config`, `http`, `memory`, `connections`, `pool`, `ipc`,
+    /// `cluster`, `size`; everything without it.
     name: Option<String>,
 }
 
 type Part = (&'static str, fn() -> Vec<Row>);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 10] = [
     ("start", start::run),
     ("di", di::run),
     ("config", config::run),
@@ -38,6 +41,8 @@ const PARTS: [Part; 8] = [
     ("memory", memory::run),
     ("connections", connections::run),
     ("pool", pool::run),
+    ("ipc", ipc::run),
+    ("cluster", cluster::run),
     ("size", size::run),
 ];
 

@@ -50,6 +50,21 @@ impl Server {
         Ok(Self { process, address })
     }
 
+    /// So many workers of an application.
+    pub(crate) fn cluster(name: &str, workers: usize) -> io::Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let prefix = name.to_uppercase();
+        let process = server(name)?
+            .arg("serve")
+            .arg(format!("--cluster={workers}"))
+            .env(format!("{prefix}_HTTP__ADDR"), address.to_string())
+            .env(format!("{prefix}_ADMIN__ADDR"), "127.0.0.1:0")
+            .current_dir(env::temp_dir())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { process, address })
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
