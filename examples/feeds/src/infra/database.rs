@@ -89,9 +89,10 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Busy`] if none is free within `acquire_timeout`.
+    /// Returns [`StoreError::Busy`] if none is free within `acquire_timeout`, or before the request
+    /// that it is for is over.
     pub async fn read(&self) -> Result<Reader, StoreError> {
-        self.readers.acquire().await.map_err(StoreError::doing("get a connection"))
+        in_time("get a connection", self.readers.acquire()).await
     }
 
     /// A transaction that is alone in writing, among all processes: what it has read stays true
@@ -99,10 +100,10 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Busy`] if it does not get its turn within `acquire_timeout`.
+    /// Returns [`StoreError::Busy`] if it does not get its turn within `acquire_timeout`, or before
+    /// the request that it is for is over.
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
-        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        begun.map_err(StoreError::doing("begin to write"))
+        in_time("begin to write", self.writer.begin_with("BEGIN IMMEDIATE")).await
     }
 
     /// Looks whether the file can be read.
@@ -177,6 +178,17 @@ async fn migrate(writer: &SqlitePool) -> Result<(), BoxError> {
 async fn is_up_to_date(writer: &SqlitePool) -> bool {
     let taken = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success");
     taken.fetch_one(writer).await.is_ok_and(|taken: i64| usize::try_from(taken) == Ok(STEPS.len()))
+}
+
+/// Waits no longer than whoever asked: a turn that comes later is for nobody.
+async fn in_time<T>(
+    doing: &'static str,
+    turn: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, StoreError> {
+    match Deadline::current().limit(turn).await {
+        Ok(turn) => turn.map_err(StoreError::doing(doing)),
+        Err(_late) => Err(StoreError::Busy { doing }),
+    }
 }
 
 #[cfg(test)]

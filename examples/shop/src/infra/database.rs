@@ -95,9 +95,10 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Busy`] if none is free within `acquire_timeout`.
+    /// Returns [`StoreError::Busy`] if none is free within `acquire_timeout`, or before the request
+    /// that it is for is over.
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        self.readers.acquire().await.map_err(StoreError::doing("get a connection"))
+        in_time("get a connection", self.readers.acquire()).await
     }
 
     /// A transaction that is alone in writing, from its begin to its end: what it has read stays
@@ -105,10 +106,10 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Busy`] if it does not get its turn within `acquire_timeout`.
+    /// Returns [`StoreError::Busy`] if it does not get its turn within `acquire_timeout`, or before
+    /// the request that it is for is over.
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
-        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        begun.map_err(StoreError::doing("begin to write"))
+        in_time("begin to write", self.writer.begin_with("BEGIN IMMEDIATE")).await
     }
 
     /// Looks whether the file can be read.
@@ -157,6 +158,17 @@ fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => url.to_owned(),
+    }
+}
+
+/// Waits no longer than whoever asked: a turn that comes later is for nobody.
+async fn in_time<T>(
+    doing: &'static str,
+    turn: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, StoreError> {
+    match Deadline::current().limit(turn).await {
+        Ok(turn) => turn.map_err(StoreError::doing(doing)),
+        Err(_late) => Err(StoreError::Busy { doing }),
     }
 }
 

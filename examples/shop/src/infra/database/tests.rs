@@ -1,3 +1,5 @@
+use framework::core::RequestContext;
+
 use super::*;
 
 fn at(folder: &Path, file: &str) -> DatabaseSettings {
@@ -69,6 +71,21 @@ async fn whoever_does_not_get_a_turn_is_told_that_the_database_is_busy() {
     assert_eq!(problem.status(), 503);
     tokio::time::resume();
     database.read().await.expect("a reader does not wait for the writer");
+}
+
+#[tokio::test]
+async fn whoever_works_for_a_request_does_not_wait_longer_than_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = at(dir.path(), "app.db");
+    settings.acquire_timeout = Duration::from_secs(3600);
+    let database = Database::open(&settings).await.unwrap();
+    let _first = database.write().await.unwrap();
+    let soon = tokio::time::Instant::now() + Duration::from_millis(50);
+    let mut request = RequestContext::new("POST", None, "r-1".into()).deadline(Some(soon.into()));
+    let mut turn = std::pin::pin!(database.write());
+    let turn = std::future::poll_fn(|cx| request.in_scope(|| turn.as_mut().poll(cx)));
+    let error = turn.await.unwrap_err();
+    assert!(matches!(error, StoreError::Busy { .. }), "{error}");
 }
 
 #[tokio::test]
