@@ -4,3 +4,5 @@
 
 mod module;
 mod servers;
+#[cfg(feature = "tls")]
+mod tls;
