@@ -302,3 +302,18 @@ fn a_cluster_whose_workers_cannot_start_ends_with_their_exit_code() {
     let ended = Place::new().run(&["serve", "--cluster=0"]);
     assert_eq!(ended.code, Some(64), "{ended:?}");
 }
+
+#[test]
+fn a_worker_has_what_is_set_for_its_slot() {
+    let config = "[cluster.set]\n\"app.version\" = \"1-all\"\n\
+        [cluster.slots.1.set]\n\"app.version\" = \"2-one\"\n\
+        [cluster.slots.2.env]\nHELLO_APP__NAME = \"third\"\n";
+    let place = Place::new().file("config/app.toml", config);
+    let daemon = Daemon::start_with(place, &["--cluster=3", "--set", "config.watch=false"]);
+    let file = daemon.place.path().join(daemon.ask(&["dump"]).out.trim());
+    let dump: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let told = |slot: usize, key: &str| dump["workers"][slot]["answer"]["status"][key].clone();
+    let versions = [0, 1, 2].map(|slot| told(slot, "version"));
+    assert_eq!(versions, ["1-all", "2-one", "1-all"]);
+    assert_eq!([0, 1, 2].map(|slot| told(slot, "app")), ["hello", "hello", "third"]);
+}
