@@ -125,6 +125,7 @@ impl Process {
     }
 
     /// Ends it, whatever it is at.
+    #[cfg(feature = "pool")]
     pub(crate) fn end(&mut self) {
         // It has ended already, perhaps; in both cases it is waited for, which takes a moment.
         let ended = self.child.kill().and_then(|()| self.child.wait());
