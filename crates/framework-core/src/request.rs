@@ -27,8 +27,8 @@ pub const REQUEST_TARGET: &str = "framework::request";
 /// assert_eq!(id(), None);
 /// ```
 pub struct RequestContext {
-    // `None` while it is in scope.
-    request: Option<CurrentRequest>,
+    // `None` while it is in scope. Boxed, as it is put there and taken back with every poll.
+    request: Option<Box<CurrentRequest>>,
 }
 
 /// The request that this thread works on.
@@ -73,7 +73,7 @@ enum Text {
 }
 
 thread_local! {
-    static CURRENT: Cell<Option<CurrentRequest>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<Box<CurrentRequest>>> = const { Cell::new(None) };
 }
 
 // ===== impl RequestContext =====
@@ -92,7 +92,7 @@ impl RequestContext {
             logged: true,
             attached: None,
         };
-        Self { request: Some(request) }
+        Self { request: Some(Box::new(request)) }
     }
 
     /// Sets when nobody waits for the answer any longer.
@@ -132,8 +132,8 @@ impl RequestContext {
 
 /// Takes a context off the thread, also after a panic.
 struct PutBack<'c> {
-    to: &'c mut Option<CurrentRequest>,
-    outer: Option<CurrentRequest>,
+    to: &'c mut Option<Box<CurrentRequest>>,
+    outer: Option<Box<CurrentRequest>>,
 }
 
 impl Drop for PutBack<'_> {
@@ -171,7 +171,7 @@ impl CurrentRequest {
         let mut taken = CURRENT.try_with(Cell::take).ok().flatten();
         taken.as_ref()?;
         let put_back = PutBackTaken(&mut taken);
-        put_back.0.as_mut().map(look)
+        put_back.0.as_deref_mut().map(look)
     }
 
     /// The values as a span has them: `method`, `route`, `request_id`.
@@ -258,7 +258,7 @@ impl fmt::Debug for ShortText {
 }
 
 /// Puts a request back on its thread.
-struct PutBackTaken<'c>(&'c mut Option<CurrentRequest>);
+struct PutBackTaken<'c>(&'c mut Option<Box<CurrentRequest>>);
 
 impl Drop for PutBackTaken<'_> {
     fn drop(&mut self) {

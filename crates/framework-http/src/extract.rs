@@ -11,7 +11,7 @@ mod valid;
 
 #[cfg(feature = "idempotency")]
 pub(crate) use self::body::read as read_body;
-pub(crate) use self::deadline::patience;
+pub(crate) use self::deadline::{X_REQUEST_TIMEOUT_MS, patience};
 #[cfg(feature = "validation")]
 pub use self::valid::Valid;
 pub use self::{

@@ -173,7 +173,7 @@ impl Service<Request<Body>> for LiveRouter {
 
 impl RouterCopy {
     fn new(of: &Arc<Served>) -> Self {
-        Self { of: Arc::clone(of), router: Served::clone(of) }
+        Self { of: Arc::clone(of), router: of.for_connection() }
     }
 }
 

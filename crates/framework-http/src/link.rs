@@ -18,17 +18,9 @@ pub(crate) struct RequestLink {
 }
 
 impl RequestLink {
-    /// What every request of the connection begins with.
-    pub(crate) fn new(connection: &Arc<ConnectionState>) -> Self {
-        let connection = Some(Arc::clone(connection));
-        Self { connection, started: Instant::now(), timeout: None, id: None }
-    }
-
-    /// Notes when the request's first byte came.
-    pub(crate) fn begin(extensions: &mut Extensions, started: Instant) {
-        if let Some(link) = extensions.get_mut::<Self>() {
-            link.started = started;
-        }
+    /// What a request of the connection begins with, whose first byte came at `started`.
+    pub(crate) fn new(connection: &Arc<ConnectionState>, started: Instant) -> Self {
+        Self { connection: Some(Arc::clone(connection)), started, timeout: None, id: None }
     }
 
     /// Notes what the request is known by, and how long it may take from its first byte. Returns

@@ -333,7 +333,9 @@ impl Module for HttpModule {
 
         reg.run("serve", move |cx| async move {
             let server = server.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let server = server.ok_or("`bind` has not run")?;
+            let mut server = server.ok_or("`bind` has not run")?;
+            // Whoever hears that the application is ready can connect.
+            server.listen()?;
             let routes = cx.collected(&routes);
             let stack = settings.get().stack().priorities(priorities(routes));
             let (server, stack) = sources.attach(&cx, server, stack);

@@ -34,9 +34,11 @@ mod executor;
 mod io;
 mod listener;
 mod progress;
+mod protocol;
 mod proxy;
 mod service;
 mod settings;
+mod sharded;
 mod sockets;
 mod state;
 mod traffic;
@@ -51,7 +53,7 @@ pub use self::{
     traffic::{CutRequest, Traffic},
 };
 
-pub(crate) use self::state::ConnectionState;
+pub(crate) use self::{sharded::Sharded, state::ConnectionState};
 
 use self::{
     accept::{Acceptor, Admitted},
@@ -236,6 +238,16 @@ impl Server {
         &self.addresses
     }
 
+    /// Lets connections come in, where a socket was bound and no more; they wait until the server
+    /// serves. [`serve`](Self::serve) does it too.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a socket that was handed over cannot listen.
+    pub fn listen(&mut self) -> Result<(), BindError> {
+        self.acceptor.listen().map_err(|source| BindError::Adopt { source })
+    }
+
     /// The counts of connections and requests, to be read while the server runs.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
@@ -311,12 +323,12 @@ impl Server {
                 None => future::pending().await,
             }
         };
-        (Setting { settings: self.settings, planted: self.planted, tls }, watching)
+        (Setting { tls, ..Setting::new(self.settings, self.planted) }, watching)
     }
 
     #[cfg(not(feature = "tls"))]
     fn setting(&self) -> (Setting, impl Future<Output = Infallible> + use<>) {
-        (Setting { settings: self.settings, planted: self.planted }, future::pending())
+        (Setting::new(self.settings, self.planted), future::pending())
     }
 }
 

@@ -9,6 +9,7 @@ use tower::Layer as _;
 
 mod body;
 mod future;
+mod head;
 mod layer;
 mod observer;
 mod request_id;

@@ -3,7 +3,7 @@ use std::{convert::Infallible, future::Future, time::Duration};
 use axum::extract::FromRequestParts;
 use framework_core::{CurrentRequest, Key, Registrar};
 use framework_di::{Inject, InjectError, Resolver};
-use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use http::{HeaderName, HeaderValue, request::Parts};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{Problem, link::RequestLink};
@@ -104,9 +104,8 @@ impl Deadline {
 }
 
 /// How long the sender of a request waits, if it says so; what makes no sense is not said.
-pub(crate) fn patience(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(X_REQUEST_TIMEOUT_MS)?.to_str().ok()?;
-    text.parse().ok().map(Duration::from_millis)
+pub(crate) fn patience(sent: &HeaderValue) -> Option<Duration> {
+    sent.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Deadline {

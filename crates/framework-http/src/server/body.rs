@@ -165,7 +165,9 @@ impl<B> ResponseBody<B> {
     {
         request.complete = inner.is_end_stream();
         let http2 = request.connection.is_http2();
-        let ending = is_event_stream(headers).then(|| -> Ending {
+        // What is there already ends by itself.
+        let goes_on = inner.size_hint().exact().is_none();
+        let ending = (goes_on && is_event_stream(headers)).then(|| -> Ending {
             Box::pin(ShutdownSignal::of(request.connection.traffic()).into_requested())
         });
         Self { inner, request, ending, http2, rest: Bytes::new() }

@@ -9,11 +9,8 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Request, Response};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
+use futures_util::future::Either;
+use http::{Extensions, Request, Response};
 use tokio::{
     task::unconstrained,
     time::{Instant, Sleep, sleep},
@@ -25,10 +22,10 @@ use super::{
     ServerSettings, Traffic,
     accept::Admitted,
     establish::establish,
-    executor::StreamTasks,
     io::{ConnectionIo, Place},
-    service::ConnectionService,
-    state::{ConnectionState, Due},
+    protocol::{Driven, Protocol},
+    service::{ConnectionService, roomy},
+    state::{ConnectionState, Due, REST_AFTER},
     transport::Transport,
 };
 use crate::{drain::DrainStage, planted::Planted};
@@ -42,8 +39,22 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Setting {
     pub(crate) settings: ServerSettings,
     pub(crate) planted: Planted,
+    // Empty, with room for what requests have.
+    pub(super) extensions: Extensions,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+impl Setting {
+    pub(crate) fn new(settings: ServerSettings, planted: Planted) -> Self {
+        Self {
+            settings,
+            planted,
+            extensions: roomy(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
 }
 
 /// One accepted connection.
@@ -70,7 +81,29 @@ impl Connection {
         Self { transport, place, state, streams }
     }
 
-    pub(crate) async fn serve<S, B>(self, service: S, setting: Arc<Setting>)
+    /// Serves the connection until it ends.
+    pub(crate) fn serve<S, B>(
+        self,
+        service: S,
+        setting: Arc<Setting>,
+    ) -> impl Future<Output = ()> + Send
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        if setting.has_preface(&self.transport) {
+            // Boxed: a handshake needs room that the connection would keep.
+            return Either::Left(Box::pin(self.establish_and_serve(service, setting)));
+        }
+        Either::Right(self.serve_established(service, setting))
+    }
+
+    async fn establish_and_serve<S, B>(self, service: S, setting: Arc<Setting>)
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -82,31 +115,39 @@ impl Connection {
     {
         let Self { transport, place, state, streams } = self;
         let peer = transport.peer();
-        let transport = match establish(transport, &setting, state.traffic()).await {
-            Ok(transport) => transport,
+        match Box::pin(establish(transport, &setting, state.traffic())).await {
+            Ok(transport) => {
+                let established = Self { transport, place, state, streams };
+                established.serve_established(service, setting).await;
+            }
             Err(error) => {
                 tracing::debug!(?peer, error = %Chain(&error), "a connection came to nothing");
-                return;
             }
-        };
+        }
+    }
+
+    fn serve_established<S, B>(
+        self,
+        service: S,
+        setting: Arc<Setting>,
+    ) -> impl Future<Output = ()> + Send
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let Self { transport, place, state, streams } = self;
         let peer = transport.peer();
         let io = ConnectionIo::new(transport, Arc::clone(&state), place);
-        let (executor, _ends_streams) =
-            StreamTasks::new(streams, setting.settings.write_stall_timeout);
-        let mut builder = Builder::new(executor);
-        // The state's own limit covers the head as well, with one timer a connection.
-        builder.http1().header_read_timeout(None);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(200)
-            .keep_alive_interval(setting.settings.ping_interval)
-            .keep_alive_timeout(setting.settings.ping_interval);
-        let service = ConnectionService::new(service, Arc::clone(&state), peer);
-        let protocol = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
-        let mut protocol = pin!(protocol);
+        let service = ConnectionService::new(service, Arc::clone(&state), peer, &setting);
+        // Made here and not within the future, which would keep both what it is made of and it.
+        let mut protocol = Protocol::new(io, service, setting, streams);
         let driver = Driver { state, peer };
-        driver.run(protocol.as_mut(), |protocol| protocol.graceful_shutdown()).await;
+        async move { driver.run(&mut protocol).await }
     }
 }
 
@@ -130,14 +171,12 @@ enum Event {
 }
 
 impl Driver {
-    async fn run<P, E>(self, mut protocol: Pin<&mut P>, say_goodbye: impl Fn(Pin<&mut P>))
-    where
-        P: Future<Output = Result<(), E>>,
-        E: std::fmt::Display,
-    {
+    async fn run(&self, protocol: &mut impl Driven) {
         let mut stages = self.state.traffic().watch_stage();
         let mut stage = *stages.borrow_and_update();
-        let mut timer = Timer { sleep: Box::pin(sleep(self.look_after(stage))), armed: false };
+        // Most clients ask once and then wait, if they ask again at all.
+        let first = REST_AFTER.min(self.look_after(stage));
+        let mut timer = Timer { sleep: Box::pin(sleep(first)), armed: false };
         loop {
             let event = {
                 // Outside of the task's budget: what has been polled once is then registered for
@@ -145,7 +184,7 @@ impl Driver {
                 let mut changed = pin!(unconstrained(stages.changed()));
                 let mut registered = false;
                 poll_fn(|cx| {
-                    if let Poll::Ready(ended) = protocol.as_mut().poll(cx) {
+                    if let Poll::Ready(ended) = protocol.poll_end(cx) {
                         self.note_end(ended);
                         return Poll::Ready(Event::Ended);
                     }
@@ -155,7 +194,7 @@ impl Driver {
                             return Poll::Ready(Event::Stage(stage));
                         }
                     }
-                    self.poll_due(stage, &mut timer, cx).map(Event::Due)
+                    self.poll_due(stage, protocol.is_awake(), &mut timer, cx).map(Event::Due)
                 })
                 .await
             };
@@ -167,15 +206,16 @@ impl Driver {
                         return;
                     }
                     if self.leaves_at(old, stage) && self.state.close() {
-                        say_goodbye(protocol.as_mut());
+                        protocol.say_goodbye();
                     }
                     timer.reset(Instant::now() + self.look_after(stage));
                 }
                 Event::Due(Due::CloseIdle) => {
                     if self.state.close() {
-                        say_goodbye(protocol.as_mut());
+                        protocol.say_goodbye();
                     }
                 }
+                Event::Due(Due::Rest) => protocol.rest(),
                 Event::Due(Due::Abort(why)) => {
                     tracing::debug!(peer = ?self.peer, "dropped a connection: the client {why}");
                     return;
@@ -192,7 +232,13 @@ impl Driver {
 
     /// Ready when something is due. The timer may go off early and finds out then: most requests
     /// end long before their connection's limit, and need not touch it.
-    fn poll_due(&self, stage: DrainStage, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<Due> {
+    fn poll_due(
+        &self,
+        stage: DrainStage,
+        awake: bool,
+        timer: &mut Timer,
+        cx: &mut Context<'_>,
+    ) -> Poll<Due> {
         loop {
             let due = self.state.due(stage);
             if let Some((at, _)) = due
@@ -204,7 +250,10 @@ impl Driver {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            match due {
+            // Looked at no sooner than here: it is due after almost every request, and hardly ever
+            // comes to that.
+            let rest = self.state.rests_at().filter(|_| awake).map(|at| (at, Due::Rest));
+            match due.into_iter().chain(rest).min_by_key(|&(at, _)| at) {
                 Some((at, due)) if at <= now => {
                     timer.reset(now + self.look_after(stage));
                     return Poll::Ready(due);
@@ -225,7 +274,7 @@ impl Driver {
         limit.clamp(Duration::from_millis(1), LOOK_EVERY)
     }
 
-    fn note_end<E: std::fmt::Display>(&self, ended: Result<(), E>) {
+    fn note_end(&self, ended: Result<(), axum::BoxError>) {
         if let Err(error) = ended {
             tracing::debug!(peer = ?self.peer, %error, "a connection ended with an error");
         }
@@ -247,3 +296,6 @@ impl Timer {
         Pin::new(&mut unconstrained(self.sleep.as_mut())).poll(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

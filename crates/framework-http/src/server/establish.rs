@@ -30,9 +30,6 @@ pub(super) async fn establish(
     setting: &Setting,
     traffic: &Traffic,
 ) -> Result<Transport, EstablishError> {
-    if !setting.has_preface(&transport) {
-        return Ok(transport);
-    }
     tokio::select! {
         done = timeout(setting.settings.header_read_timeout, preface(transport, setting)) => {
             done.unwrap_or(Err(EstablishError::TooSlow))
@@ -61,7 +58,8 @@ async fn no_longer(traffic: &Traffic, linger: Duration) {
 }
 
 impl Setting {
-    fn has_preface(&self, transport: &Transport) -> bool {
+    /// Whether anything comes before the first request.
+    pub(super) fn has_preface(&self, transport: &Transport) -> bool {
         self.is_tls() || (self.settings.proxy_protocol && transport.peer().is_some())
     }
 

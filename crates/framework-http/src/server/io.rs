@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Buf as _, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
@@ -20,11 +21,16 @@ use crate::drain::DrainStage;
 /// How long to read on after the last response, for a client that is still sending.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// The most that is read ahead at a time, in bytes.
+const AHEAD: usize = 24;
+
 /// The socket of one connection. Whoever holds it keeps the connection counted, so a connection
 /// that has become a WebSocket still counts.
 pub(crate) struct ConnectionIo<T> {
     stream: T,
     state: Arc<ConnectionState>,
+    // What was read before there was a protocol to read it.
+    ahead: Bytes,
     lingering: Option<Pin<Box<Sleep>>>,
     // Nobody drives a connection that has become something else, so it cuts itself off.
     forced: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -46,13 +52,65 @@ impl Place {
 
 impl<T> ConnectionIo<T> {
     pub(crate) fn new(stream: T, state: Arc<ConnectionState>, place: Place) -> Self {
-        Self { stream, state, lingering: None, forced: None, _place: place }
+        Self { stream, state, ahead: Bytes::new(), lingering: None, forced: None, _place: place }
+    }
+
+    /// What has been read ahead, and will be read again.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Takes back what a protocol has read and not used. A copy: it is mostly nothing, and would keep
+    /// a whole buffer.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.ahead = Bytes::copy_from_slice(bytes);
     }
 
     fn note_write(&self, result: &Poll<io::Result<usize>>) {
         match result {
             Poll::Pending => self.state.write_stalled(),
             Poll::Ready(_) => self.state.write_moved(),
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> ConnectionIo<T> {
+    /// Reads ahead, until that is `limit` bytes or less. Ready with how many bytes have come, which
+    /// is none at the end.
+    pub(super) fn poll_ahead(
+        &mut self,
+        limit: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut scratch = [0_u8; AHEAD];
+        let room = limit.saturating_sub(self.ahead.len()).min(AHEAD);
+        let mut buf = ReadBuf::new(&mut scratch[..room]);
+        ready!(self.poll_stream(cx, &mut buf))?;
+        let came = buf.filled();
+        self.ahead = match self.ahead.is_empty() {
+            true => Bytes::copy_from_slice(came),
+            false => [&*self.ahead, came].concat().into(),
+        };
+        Poll::Ready(Ok(came.len()))
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(cut_off) = self.poll_forced(cx) {
+            return Poll::Ready(Err(cut_off));
+        }
+        let before = buf.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            // The one place where an idle connection is closed: nothing has arrived up to this
+            // very moment. Closing it from outside would lose a request that waits to be read.
+            Poll::Pending if self.state.reads_nothing_more() => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(())) => {
+                let arrived = &buf.filled()[before..];
+                if !arrived.is_empty() {
+                    self.state.bytes_arrived(arrived);
+                }
+                Poll::Ready(Ok(()))
+            }
+            other => other,
         }
     }
 }
@@ -101,22 +159,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for ConnectionIo<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Poll::Ready(cut_off) = self.poll_forced(cx) {
-            return Poll::Ready(Err(cut_off));
+        if self.ahead.is_empty() {
+            return self.poll_stream(cx, buf);
         }
-        let before = buf.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buf) {
-            // The one place where an idle connection is closed: nothing has arrived up to this
-            // very moment. Closing it from outside would lose a request that waits to be read.
-            Poll::Pending if self.state.reads_nothing_more() => Poll::Ready(Ok(())),
-            Poll::Ready(Ok(())) => {
-                let arrived = &buf.filled()[before..];
-                if !arrived.is_empty() {
-                    self.state.bytes_arrived(arrived);
-                }
-                Poll::Ready(Ok(()))
-            }
-            other => other,
+        let length = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..length]);
+        self.ahead.advance(length);
+        // Together with what follows: a head that comes in two pieces has its reader double its
+        // buffer, and keep it.
+        match self.poll_stream(cx, buf) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            read => read,
         }
     }
 }
@@ -130,6 +183,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
         if let Poll::Ready(cut_off) = self.poll_forced(cx) {
             return Poll::Ready(Err(cut_off));
         }
+        self.state.set_settled(false);
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note_write(&written);
         written
@@ -143,6 +197,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
         if let Poll::Ready(cut_off) = self.poll_forced(cx) {
             return Poll::Ready(Err(cut_off));
         }
+        self.state.set_settled(false);
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note_write(&written);
         written
@@ -153,12 +208,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.state.set_settled(flushed.is_ready());
+        flushed
     }
 
     /// Closes the sending side. If the client is still sending a body that nobody reads, reads on
     /// for a moment: the kernel would answer it with a reset, which destroys the response.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.set_settled(false);
         ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         if !self.state.has_unread_body() {
             return Poll::Ready(Ok(()));

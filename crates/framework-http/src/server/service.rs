@@ -1,9 +1,10 @@
 use std::{
+    cell::RefCell,
     convert::Infallible,
     future::Future,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -16,23 +17,23 @@ use http::{
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::{Service, ServiceExt as _, util::Oneshot};
 
 use super::{
     body::{InFlight, RequestBody, ResponseBody},
+    connection::Setting,
     state::ConnectionState,
 };
 use crate::link::RequestLink;
 
 /// Between the protocol and the application: counts each request, and tells clients when to leave.
-#[derive(Debug)]
 pub(crate) struct ConnectionService<S> {
-    // One task at a time calls it, so nobody ever waits for the lock.
-    inner: Mutex<S>,
+    // The task of the connection alone calls it.
+    inner: RefCell<S>,
     connection: Arc<ConnectionState>,
-    // With the peer, and room for what the router puts there.
-    extensions: Extensions,
-    keep_alive: Option<HeaderValue>,
+    peer: Option<SocketAddr>,
+    setting: Arc<Setting>,
 }
 
 pin_project! {
@@ -41,7 +42,7 @@ pin_project! {
         inner: Calling<S>,
         version: Version,
         request: Option<InFlight>,
-        keep_alive: Option<HeaderValue>,
+        first: bool,
     }
 }
 
@@ -60,10 +61,9 @@ impl<S> ConnectionService<S> {
         inner: S,
         connection: Arc<ConnectionState>,
         peer: Option<SocketAddr>,
+        setting: &Arc<Setting>,
     ) -> Self {
-        let keep_alive = keep_alive_header(connection.settings().keep_alive);
-        let extensions = extensions(&connection, peer);
-        Self { inner: Mutex::new(inner), connection, extensions, keep_alive }
+        Self { inner: RefCell::new(inner), connection, peer, setting: Arc::clone(setting) }
     }
 }
 
@@ -77,26 +77,37 @@ where
     type Future = ConnectionFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        // Said once a connection: said with every response, it would cost more than it tells.
+        // The promise is made once a connection: with every response, it would cost more than it
+        // tells.
         let first = !self.connection.is_used();
         let in_flight = InFlight::new(&self.connection, &request);
         let version = request.version();
         let mut request = request.map(|body| self.body(body));
-        let of_protocol = std::mem::replace(request.extensions_mut(), self.extensions.clone());
+        let extensions = self.extensions(in_flight.started());
+        let of_protocol = std::mem::replace(request.extensions_mut(), extensions);
         if !of_protocol.is_empty() {
             request.extensions_mut().extend(of_protocol);
         }
-        RequestLink::begin(request.extensions_mut(), in_flight.started());
         ConnectionFuture {
             inner: Calling::new(&self.inner, request),
             version,
             request: Some(in_flight),
-            keep_alive: first.then(|| self.keep_alive.clone()).flatten(),
+            first,
         }
     }
 }
 
 impl<S> ConnectionService<S> {
+    /// What the request has with it when it comes to the application.
+    fn extensions(&self, started: Instant) -> Extensions {
+        let mut extensions = self.setting.extensions.clone();
+        extensions.insert(RequestLink::new(&self.connection, started));
+        if let Some(peer) = self.peer {
+            extensions.insert(ConnectInfo(peer));
+        }
+        extensions
+    }
+
     // Most requests have no body, and an empty one costs nothing to box.
     fn body(&self, body: Incoming) -> Body {
         if body.is_end_stream() {
@@ -108,9 +119,8 @@ impl<S> ConnectionService<S> {
 }
 
 impl<S: Service<Request<Body>> + Clone> Calling<S> {
-    fn new(service: &Mutex<S>, request: Request<Body>) -> Self {
-        // A panic within is the handler's, and leaves a service that others can use.
-        let mut service = service.lock().unwrap_or_else(PoisonError::into_inner);
+    fn new(service: &RefCell<S>, request: Request<Body>) -> Self {
+        let mut service = service.borrow_mut();
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Self::Called { future: service.call(request) },
             // Asked again by the other future, which then has somebody to wake.
@@ -142,8 +152,12 @@ where
         let Ok(mut response) = ready!(this.inner.poll(cx));
         let request = this.request.take().expect("a future is not polled after it has completed");
         if *this.version < Version::HTTP_2 {
-            let leave = request.connection().sends_away();
-            say_how_long_to_stay(response.headers_mut(), leave, this.keep_alive.take());
+            let connection = request.connection();
+            if connection.sends_away() {
+                send_away(response.headers_mut());
+            } else if *this.first {
+                promise(response.headers_mut(), connection.settings().keep_alive);
+            }
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             request.upgrade();
@@ -158,37 +172,31 @@ where
 #[derive(Clone)]
 struct Filler<const N: usize>;
 
-/// What every request of a connection has. A map that has had this many entries keeps its size
+/// Extensions that are copied for each request. A map that has had this many entries keeps its size
 /// when it is copied, and does not grow while a request is routed.
-fn extensions(connection: &Arc<ConnectionState>, peer: Option<SocketAddr>) -> Extensions {
+pub(super) fn roomy() -> Extensions {
     let mut extensions = Extensions::new();
-    extensions.insert(RequestLink::new(connection));
-    let room = (Filler::<0>, Filler::<1>, Filler::<2>);
-    extensions.insert(room.0);
-    extensions.insert(room.1);
-    extensions.insert(room.2);
-    extensions.remove::<Filler<0>>();
-    extensions.remove::<Filler<1>>();
-    extensions.remove::<Filler<2>>();
-    if let Some(peer) = peer {
-        extensions.insert(ConnectInfo(peer));
-    }
+    extensions.insert(Filler::<0>);
+    extensions.insert(Filler::<1>);
+    extensions.insert(Filler::<2>);
+    extensions.insert(Filler::<3>);
+    extensions.clear();
     extensions
 }
 
-fn say_how_long_to_stay(headers: &mut HeaderMap, leave: bool, keep_alive: Option<HeaderValue>) {
-    if leave {
-        // An upgrade needs its own `Connection: upgrade`.
-        if headers.get(CONNECTION).is_none_or(|value| value != "upgrade") {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-    } else if let Some(value) = keep_alive {
-        headers.insert(HeaderName::from_static("keep-alive"), value);
+fn send_away(headers: &mut HeaderMap) {
+    // An upgrade needs its own `Connection: upgrade`.
+    if headers.get(CONNECTION).is_none_or(|value| value != "upgrade") {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
 /// Promises a second less than what is kept: a request sent in time may travel for a while.
-fn keep_alive_header(keep_alive: Duration) -> Option<HeaderValue> {
-    let seconds = keep_alive.as_secs().checked_sub(1).filter(|&seconds| seconds > 0)?;
-    HeaderValue::try_from(format!("timeout={seconds}")).ok()
+fn promise(headers: &mut HeaderMap, keep_alive: Duration) {
+    let seconds = keep_alive.as_secs().saturating_sub(1);
+    if seconds > 0
+        && let Ok(value) = HeaderValue::try_from(format!("timeout={seconds}"))
+    {
+        headers.insert(HeaderName::from_static("keep-alive"), value);
+    }
 }

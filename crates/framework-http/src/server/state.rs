@@ -18,6 +18,10 @@ use crate::{
 /// How long a connection that is closing may take before it is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long after its last request a connection lets go of what the next one will need. Clients
+/// that ask again at once do not pay for getting it back.
+pub(crate) const REST_AFTER: Duration = Duration::from_millis(250);
+
 /// What is known about one connection, shared by its socket, its requests and its driver.
 ///
 /// All three mostly live in one task; the atomics are for HTTP/2, where requests run in tasks of
@@ -31,6 +35,8 @@ pub(crate) struct ConnectionState {
     used: AtomicBool,
     http2: AtomicBool,
     unread_body: AtomicBool,
+    // Everything that was written has been sent, and the socket is not being closed.
+    settled: AtomicBool,
     closing: AtomicU8,
     closing_since: AtomicU64,
     idle_since: AtomicU64,
@@ -53,6 +59,8 @@ pub(crate) struct RequestLine {
 pub(crate) enum Due {
     /// Nobody uses it: close it, unless a request has just arrived.
     CloseIdle,
+    /// Nobody has used it for a moment: let go of what it does not need to wait.
+    Rest,
     /// Its client is too slow: drop it.
     Abort(&'static str),
 }
@@ -74,6 +82,7 @@ impl ConnectionState {
             used: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             unread_body: AtomicBool::new(false),
+            settled: AtomicBool::new(true),
             closing: AtomicU8::new(OPEN),
             closing_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(now),
@@ -132,6 +141,10 @@ impl ConnectionState {
         if self.stalled_since.load(Relaxed) != 0 {
             self.stalled_since.store(0, Relaxed);
         }
+    }
+
+    pub(crate) fn set_settled(&self, settled: bool) {
+        self.settled.store(settled, Relaxed);
     }
 
     pub(crate) fn has_unread_body(&self) -> bool {
@@ -226,6 +239,18 @@ impl ConnectionState {
         (idle_since + self.idle_limit(stage), Due::CloseIdle)
     }
 
+    /// When the connection has been without a request for long enough to let go of what the next
+    /// one will need; `None` while there is something left to do on it.
+    pub(crate) fn rests_at(&self) -> Option<Instant> {
+        let at_work = self.in_flight.load(Relaxed) > 0
+            || self.head_since.load(Relaxed) != 0
+            || self.closing.load(Relaxed) != OPEN
+            || !self.settled.load(Relaxed)
+            || self.has_unread_body()
+            || self.upgraded_by().is_some();
+        (!at_work).then(|| self.traffic.instant(self.idle_since.load(Relaxed)) + REST_AFTER)
+    }
+
     fn idle_limit(&self, stage: DrainStage) -> Duration {
         let settings = &self.settings;
         let limit = if self.used.load(Relaxed) {
@@ -235,6 +260,9 @@ impl ConnectionState {
         };
         if stage < DrainStage::StopAccept {
             let shorter = self.traffic.limits().shorter_idle_percent;
+            if shorter == 0 {
+                return limit;
+            }
             limit * u32::from(100_u8.saturating_sub(shorter)) / 100
         } else if self.planted.has(PlantedBug::NoLameDuck) {
             Duration::ZERO

@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,6 +13,7 @@ use tokio::{sync::watch, time::Instant};
 #[cfg(feature = "ws")]
 use tokio_util::task::TaskTracker;
 
+use super::Sharded;
 use crate::drain::DrainStage;
 
 /// What goes through a server right now. Cheap to clone and to read.
@@ -37,7 +38,8 @@ pub struct CutRequest {
 struct Shared {
     epoch: Instant,
     open: AtomicUsize,
-    in_flight: AtomicUsize,
+    // A request may end on another thread than it began on, so a part can be negative.
+    in_flight: Sharded<AtomicIsize>,
     upgraded: AtomicUsize,
     accepted: AtomicU64,
     // `stage` again as a plain number, for the one look at it that every response takes.
@@ -71,7 +73,7 @@ impl Traffic {
         let shared = Shared {
             epoch: Instant::now(),
             open: AtomicUsize::new(0),
-            in_flight: AtomicUsize::new(0),
+            in_flight: Sharded::new(AtomicIsize::default),
             upgraded: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             stage_now: AtomicU8::new(DrainStage::Serving as u8),
@@ -95,7 +97,9 @@ impl Traffic {
     /// How many requests are being answered, up to the last byte of each response's body.
     #[must_use]
     pub fn requests_in_flight(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        let parts = self.shared.in_flight.iter().map(|part| part.load(Ordering::Relaxed));
+        // Parts that change while they are looked at may add up to less than nothing.
+        usize::try_from(parts.sum::<isize>()).unwrap_or(0)
     }
 
     /// How many of the open connections are no longer HTTP, but what they were upgraded to.
@@ -190,8 +194,8 @@ impl Traffic {
 
     /// Microseconds since the server was made: what fits in an atomic number.
     pub(crate) fn micros(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.shared.epoch).as_micros())
-            .unwrap_or(u64::MAX)
+        let since = now.saturating_duration_since(self.shared.epoch);
+        since.as_secs() * 1_000_000 + u64::from(since.subsec_micros())
     }
 
     pub(crate) fn instant(&self, micros: u64) -> Instant {
@@ -205,11 +209,11 @@ impl Traffic {
     }
 
     pub(crate) fn request_started(&self) {
-        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.shared.in_flight.mine().fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn request_ended(&self) {
-        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.shared.in_flight.mine().fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn upgraded(&self) {

@@ -153,8 +153,9 @@ impl OnItsWay {
         if response.status().is_server_error() {
             self.name_in_problem(&mut response);
         }
-        response.headers_mut().entry(X_REQUEST_ID).or_insert(self.id.header());
-        match self.observation {
+        let Self { id, observation, .. } = self;
+        response.headers_mut().entry(X_REQUEST_ID).or_insert(id.into_header());
+        match observation {
             Some(observation) => observed(observation, response, counted),
             None => response,
         }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use tower::Layer;
 
@@ -11,6 +11,32 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct StackLayer {
     shared: Arc<Shared>,
+}
+
+/// What one connection has of the stack, for its requests to hold on to: counting who holds on to
+/// what all share would slow every processor down.
+#[derive(Debug)]
+pub(super) struct Own {
+    shared: Arc<Shared>,
+}
+
+impl Own {
+    pub(super) fn of(shared: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::clone(shared) })
+    }
+
+    /// The same for another connection.
+    pub(super) fn another(&self) -> Arc<Self> {
+        Self::of(&self.shared)
+    }
+}
+
+impl Deref for Own {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 #[derive(Debug)]
@@ -34,6 +60,6 @@ impl<S> Layer<S> for StackLayer {
     type Service = StackService<S>;
 
     fn layer(&self, inner: S) -> StackService<S> {
-        StackService::new(inner, Arc::clone(&self.shared))
+        StackService::new(inner, Own::of(&self.shared))
     }
 }

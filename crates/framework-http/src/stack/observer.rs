@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-use super::routes::RouteName;
+use super::{layer::Own, routes::RouteName};
 
 /// Is told of every request: the seam for metrics.
 ///
@@ -40,7 +40,7 @@ pub(super) struct SharedObserver(Arc<dyn RequestObserver>);
 
 /// A request under observation, until it is finished or dropped.
 pub(super) struct Observation {
-    observer: SharedObserver,
+    stack: Arc<Own>,
     method: &'static str,
     route: RouteName,
     started: Instant,
@@ -62,22 +62,23 @@ impl fmt::Debug for SharedObserver {
 }
 
 impl Observation {
+    /// `None` if nobody observes.
     pub(super) fn start(
-        observer: &SharedObserver,
+        stack: &Arc<Own>,
         method: &Method,
         route: RouteName,
         started: Instant,
-    ) -> Self {
-        observer.0.started();
-        Self {
-            observer: observer.clone(),
+    ) -> Option<Self> {
+        stack.observer.as_ref()?.0.started();
+        Some(Self {
+            stack: Arc::clone(stack),
             method: known(method),
             route,
             started,
             status: None,
             request_bytes: 0,
             response_bytes: 0,
-        }
+        })
     }
 }
 
@@ -92,7 +93,9 @@ impl Drop for Observation {
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
         };
-        self.observer.0.finished(&record);
+        if let Some(observer) = &self.stack.observer {
+            observer.0.finished(&record);
+        }
     }
 }
 

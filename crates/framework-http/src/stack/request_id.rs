@@ -11,9 +11,9 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use http::{HeaderName, HeaderValue, request::Parts};
 
-use crate::{Problem, link::RequestLink};
+use crate::{Problem, link::RequestLink, server::Sharded};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,7 +43,7 @@ pub(super) struct RequestIds {
     process: [u8; 16],
     seed: u64,
     next_block: AtomicU64,
-    block: ArcSwap<Block>,
+    blocks: Sharded<ArcSwap<Block>>,
 }
 
 /// The text of [`IDS`] ids, and how many of them have been given out.
@@ -69,13 +69,12 @@ impl RequestId {
         str::from_utf8(&self.0).expect("checked when it was made or taken over")
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
-        HeaderValue::from_maybe_shared(self.0.clone()).expect("ids are ASCII")
+    pub(super) fn into_header(self) -> HeaderValue {
+        HeaderValue::from_maybe_shared(self.0).expect("ids are ASCII")
     }
 
     /// The id that a client sent, if it is one that can go into logs and headers as it is.
-    fn sent(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(X_REQUEST_ID)?;
+    fn sent(value: &HeaderValue) -> Option<Self> {
         let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
         let bytes = value.as_bytes();
         let fits = (1..=MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(sane);
@@ -113,23 +112,26 @@ impl RequestIds {
         // Each `RandomState` has keys of its own, from the operating system's randomness.
         let random = || RandomState::new().hash_one(());
         let (process, seed) = (hexadecimal(random()), random());
-        let block = ArcSwap::from_pointee(Block::new(&process, seed, 0));
-        Self { process, seed, next_block: AtomicU64::new(1), block }
+        let next_block = AtomicU64::new(0);
+        let block = || Block::new(&process, seed, next_block.fetch_add(1, Relaxed));
+        let blocks = Sharded::new(|| ArcSwap::from_pointee(block()));
+        Self { process, seed, next_block, blocks }
     }
 
     /// The id of a request: the one that its client sent, or one of its own.
-    pub(super) fn identify(&self, headers: &HeaderMap) -> RequestId {
-        RequestId::sent(headers).unwrap_or_else(|| self.make())
+    pub(super) fn identify(&self, sent: Option<&HeaderValue>) -> RequestId {
+        sent.and_then(RequestId::sent).unwrap_or_else(|| self.make())
     }
 
     fn make(&self) -> RequestId {
+        let block = self.blocks.mine();
         loop {
-            if let Some(id) = self.block.load().take() {
+            if let Some(id) = block.load().take() {
                 return id;
             }
             // Two threads that come here at once make two blocks, and one of them is lost.
             let number = self.next_block.fetch_add(1, Relaxed);
-            self.block.store(Arc::new(Block::new(&self.process, self.seed, number)));
+            block.store(Arc::new(Block::new(&self.process, self.seed, number)));
         }
     }
 }
@@ -181,8 +183,8 @@ mod tests {
     use super::*;
 
     fn of(sent: &str) -> String {
-        let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::try_from(sent).unwrap())]);
-        RequestIds::new().identify(&headers).to_string()
+        let sent = HeaderValue::try_from(sent).unwrap();
+        RequestIds::new().identify(Some(&sent)).to_string()
     }
 
     #[test]

@@ -15,6 +15,11 @@ pub(super) struct RouteNames {
 #[derive(Clone, Debug)]
 pub(super) struct RouteName(Option<Arc<str>>);
 
+/// The template of a connection's last request, with a copy that it has for itself: each request
+/// counts who uses the text, and a count that all connections share slows every processor down.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LastRoute(Option<(Arc<str>, Arc<str>)>);
+
 impl RouteNames {
     pub(super) fn of(router: &Router) -> Self {
         let mut templates = matchit::Router::new();
@@ -25,13 +30,27 @@ impl RouteNames {
         Self { templates: Some(templates) }
     }
 
-    pub(super) fn find<B>(&self, request: &Request<B>) -> RouteName {
+    /// What the request goes to. `last` is what the request before it went to.
+    pub(super) fn find<B>(&self, request: &Request<B>, last: &mut LastRoute) -> RouteName {
         if let Some(templates) = &self.templates {
             let found = templates.at(request.uri().path()).ok();
-            return RouteName(found.map(|found| Arc::clone(found.value)));
+            return RouteName(found.map(|found| last.own(found.value)));
         }
         let matched = request.extensions().get::<MatchedPath>();
         RouteName(matched.map(|matched| matched.as_str().into()))
+    }
+}
+
+impl LastRoute {
+    fn own(&mut self, shared: &Arc<str>) -> Arc<str> {
+        match &self.0 {
+            Some((of, own)) if Arc::ptr_eq(of, shared) => Arc::clone(own),
+            _ => {
+                let own: Arc<str> = Arc::from(&**shared);
+                self.0 = Some((Arc::clone(shared), Arc::clone(&own)));
+                own
+            }
+        }
     }
 }
 

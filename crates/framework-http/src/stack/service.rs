@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use framework_core::{REQUEST_TARGET, RequestContext, TraceParent};
-use http::{HeaderMap, HeaderName};
+use http::HeaderValue;
 use http_body::Body as _;
 use tokio::time::Instant;
 use tower::Service;
@@ -19,9 +19,10 @@ use super::{
     BodyTooLarge, RequestId,
     body::{LimitedBody, Received},
     future::{Inner, OnItsWay, StackFuture, Surroundings},
-    layer::Shared,
+    head::Head,
+    layer::Own,
     observer::{Observation, known},
-    routes::RouteName,
+    routes::{LastRoute, RouteName},
     shedding::refusal,
 };
 use crate::{Problem, extract::patience, link::RequestLink};
@@ -30,7 +31,8 @@ use crate::{Problem, extract::patience, link::RequestLink};
 #[derive(Clone, Debug)]
 pub struct StackService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Arc<Own>,
+    last: LastRoute,
 }
 
 /// What becomes of a request's body.
@@ -44,8 +46,16 @@ enum Admission {
 }
 
 impl<S> StackService<S> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared }
+    pub(super) fn new(inner: S, shared: Arc<Own>) -> Self {
+        Self { inner, shared, last: LastRoute::default() }
+    }
+
+    /// A copy for a connection, whose requests disturb no other's.
+    pub(crate) fn for_connection(&self) -> Self
+    where
+        S: Clone,
+    {
+        Self::new(self.inner.clone(), self.shared.another())
     }
 
     fn admit(&self, request: &mut Request) -> Admission {
@@ -78,11 +88,12 @@ impl<S> StackService<S> {
         route: &RouteName,
         id: &RequestId,
         deadline: Option<Instant>,
+        trace: Option<TraceParent>,
     ) -> Surroundings {
         let method = known(request.method());
         let context = RequestContext::new(method, route.template(), id.as_str().into())
             .deadline(deadline.map(Instant::into_std))
-            .trace(trace(request.headers()));
+            .trace(trace);
         let span = tracing::info_span!(
             target: REQUEST_TARGET,
             "request",
@@ -98,11 +109,9 @@ impl<S> StackService<S> {
 }
 
 /// The trace that a request belongs to, if its client said so.
-fn trace(headers: &HeaderMap) -> Option<TraceParent> {
-    headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
+fn trace(sent: &HeaderValue) -> Option<TraceParent> {
+    sent.to_str().ok()?.parse().ok()
 }
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl<S> Service<Request> for StackService<S>
 where
@@ -117,16 +126,16 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let id = self.shared.ids.identify(request.headers());
-        let route = self.shared.names.find(&request);
+        let head = Head::of(request.headers());
+        let id = self.shared.ids.identify(head.request_id);
         let limit = self.shared.limits.request_timeout;
-        let timeout = patience(request.headers()).map_or(limit, |patience| patience.min(limit));
+        let timeout = head.timeout.and_then(patience).map_or(limit, |sent| sent.min(limit));
+        let trace = head.traceparent.and_then(trace);
+        let route = self.shared.names.find(&request, &mut self.last);
         let started = RequestLink::note(request.extensions_mut(), id.clone(), timeout);
         let deadline = started.checked_add(timeout);
-        let mut surroundings = Self::surroundings(&request, &route, &id, deadline);
-        let observer = self.shared.observer.as_ref();
-        let mut observation =
-            observer.map(|observer| Observation::start(observer, request.method(), route, started));
+        let mut surroundings = Self::surroundings(&request, &route, &id, deadline, trace);
+        let mut observation = Observation::start(&self.shared, request.method(), route, started);
         let mut counted = None;
         let inner = match self.admit(&mut request) {
             Admission::Refused(problem) => {

@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -75,7 +76,11 @@ pub struct HandledRequest<'r> {
     pub response_bytes: u64,
 }
 
-type Routes = HashMap<Arc<str>, Arc<RouteMetrics>>;
+type Routes = HashMap<Arc<str>, Arc<RouteMetrics>, BuildHasherDefault<TemplateHasher>>;
+
+/// Hashes templates, which developers write: nobody can choose them so that they collide.
+#[derive(Default)]
+struct TemplateHasher(u64);
 
 /// The series of one route and method. The statuses are made when they are first seen.
 struct MethodSeries {
@@ -186,6 +191,33 @@ impl HttpRequestMetrics {
         more.insert(template.into(), Arc::clone(&route));
         self.shared.routes.store(Arc::new(more));
         route
+    }
+}
+
+// ===== impl TemplateHasher =====
+
+impl Hasher for TemplateHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.mix(u64::from_le_bytes(last) ^ bytes.len() as u64);
+    }
+
+    // After each text; its length has been taken in.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl TemplateHasher {
+    fn mix(&mut self, word: u64) {
+        // An odd number with about as many ones as zeros; the high half comes down again.
+        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 64) as u64 ^ product as u64;
     }
 }
 

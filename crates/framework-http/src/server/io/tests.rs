@@ -62,3 +62,28 @@ async fn after_a_refused_body_the_socket_is_read_for_a_moment_before_it_closes()
     let _ = io.shutdown().await;
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test]
+async fn what_was_read_ahead_is_read_together_with_what_follows() {
+    let (mut io, mut client, _state) = idle().await;
+    io.put_back(b"GET / HT");
+    client.write_all(b"TP/1.1").await.unwrap();
+    let mut read = [0; 64];
+    assert_eq!(io.read(&mut read).await.unwrap(), 14);
+    assert_eq!(&read[..14], b"GET / HTTP/1.1");
+    // Without anything to follow, it does not wait.
+    io.put_back(b"GET");
+    assert_eq!(io.read(&mut read).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_is_settled_once_what_was_written_is_flushed_and_never_while_it_closes() {
+    let (mut io, _client, state) = idle().await;
+    assert!(state.rests_at().is_some());
+    io.write_all(b"HTTP/1.1 200 OK").await.unwrap();
+    assert!(state.rests_at().is_none());
+    io.flush().await.unwrap();
+    assert!(state.rests_at().is_some());
+    io.shutdown().await.unwrap();
+    assert!(state.rests_at().is_none());
+}

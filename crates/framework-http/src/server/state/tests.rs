@@ -98,3 +98,27 @@ async fn a_client_that_takes_nothing_is_dropped_though_its_request_is_in_flight(
     state.write_moved();
     assert_eq!(due(&state, DrainStage::Serving), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_has_something_left_to_do_does_not_rest() {
+    let used = || {
+        let state = state();
+        state.request_started(false);
+        state.request_ended(Instant::now());
+        state
+    };
+    assert!(used().rests_at().is_some());
+    type Make = fn(&ConnectionState);
+    let busy: [(&str, Make); 5] = [
+        ("a request", |state| _ = state.request_started(false)),
+        ("the beginning of one", |state| state.bytes_arrived(b"GET")),
+        ("a body that nobody has read", ConnectionState::body_left_unread),
+        ("a response that is on its way", |state| state.set_settled(false)),
+        ("its end", |state| _ = state.close()),
+    ];
+    for (what, make) in busy {
+        let state = used();
+        make(&state);
+        assert_eq!(state.rests_at(), None, "{what}");
+    }
+}
