@@ -215,12 +215,13 @@ impl TelemetryGuard {
         self.level.clone()
     }
 
-    /// Opens the log file anew, after something moved the old one away. Without a log file this
-    /// does nothing.
+    /// Opens the log file anew, after something moved the old one away: afterwards nobody writes to
+    /// that one. Without a log file this does nothing.
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened; lines go on into the old one.
+    /// When the file cannot be opened, and lines go on into the old one; or when a line takes
+    /// longer than five seconds to be written there.
     pub fn reopen(&self) -> io::Result<()> {
         self.output.as_ref().map_or(Ok(()), LogOutput::reopen)
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::PipeReader,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -35,7 +36,7 @@ pub(crate) use self::{
 };
 
 /// What a process that is alone in its place holds there.
-const PID_FILE: &str = "app.pid";
+pub(crate) const PID_FILE: &str = "app.pid";
 
 /// How long anything may take that is not measured.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,7 +51,8 @@ pub(crate) struct Program {
     sets: Vec<String>,
     in_file: Vec<&'static str>,
     planted: Option<&'static str>,
-    open_files: Option<u32>,
+    prelude: String,
+    gate: Option<Arc<PipeReader>>,
     ip: Ipv4Addr,
 }
 
@@ -105,7 +107,8 @@ impl Program {
             sets: Vec::new(),
             in_file: Vec::new(),
             planted: None,
-            open_files: None,
+            prelude: String::new(),
+            gate: None,
             ip,
         })
     }
@@ -135,11 +138,11 @@ impl Program {
 
     /// Lets it hold its place, so that operators find it there and no second one starts.
     pub(crate) fn alone(self) -> Self {
-        self.argument("--pid-file".to_owned()).argument(PID_FILE.to_owned())
+        self.argument("--pid-file").argument(PID_FILE)
     }
 
-    fn argument(mut self, argument: String) -> Self {
-        self.arguments.push(argument);
+    pub(crate) fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
         self
     }
 
@@ -166,9 +169,22 @@ impl Program {
     }
 
     /// Limits how many files the process may have open.
-    pub(crate) fn open_files(mut self, limit: u32) -> Self {
-        self.open_files = Some(limit);
+    pub(crate) fn open_files(self, limit: u32) -> Self {
+        self.after(&format!("ulimit -n {limit}"))
+    }
+
+    /// Has a shell do this first, which then becomes the process.
+    pub(crate) fn after(mut self, script: &str) -> Self {
+        self.prelude.push_str(script);
+        self.prelude.push_str(" && ");
         self
+    }
+
+    /// Lets it begin only when the other end of the gate is closed, with all that wait there.
+    pub(crate) fn behind(mut self, gate: &Arc<PipeReader>) -> Self {
+        self.gate = Some(Arc::clone(gate));
+        // That nothing comes is what it waits for.
+        self.after("{ read -r _ || :; }")
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -206,21 +222,17 @@ impl Program {
 
     fn command(&self) -> Result<std::process::Command, BoxError> {
         use std::process::Command;
-        let mut command = match (&self.manager, self.open_files) {
-            (None, None) => Command::new(&self.binary),
-            (Some(_), _) => {
-                let mut shell = Command::new("/bin/sh");
-                // Only the process itself knows its number.
-                let script = "LISTEN_PID=$$; export LISTEN_PID; exec \"$0\" \"$@\"";
-                shell.arg("-c").arg(script).arg(&self.binary);
-                shell
-            }
-            (None, Some(limit)) => {
-                let mut shell = Command::new("/bin/sh");
-                let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
-                shell.arg("-c").arg(script).arg(&self.binary);
-                shell
-            }
+        let mut prelude = self.prelude.clone();
+        if self.manager.is_some() {
+            // Only the process itself knows its number.
+            prelude.push_str("LISTEN_PID=$$ && export LISTEN_PID && ");
+        }
+        let mut command = if prelude.is_empty() {
+            Command::new(&self.binary)
+        } else {
+            let mut shell = Command::new("/bin/sh");
+            shell.arg("-c").arg(format!("{prelude}exec \"$0\" \"$@\"")).arg(&self.binary);
+            shell
         };
         command.args(&self.arguments);
         let given = |key: &str| {
@@ -242,7 +254,11 @@ impl Program {
         if let Some(manager) = &self.manager {
             manager.hand_over(&mut command)?;
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = match &self.gate {
+            Some(gate) => Stdio::from(gate.try_clone()?),
+            None => Stdio::null(),
+        };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(command)
     }
 
@@ -320,6 +336,16 @@ impl Process {
         // Its id is still its own: it has not been waited for.
         kill_process(self.pid, signal)?;
         Ok(Instant::now())
+    }
+
+    /// Waits for the end of a process that may not end at all.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be waited for.
+    pub(crate) async fn exit(&mut self) -> Result<(ExitStatus, Instant), BoxError> {
+        let status = self.child.wait().await?;
+        Ok((status, Instant::now()))
     }
 
     /// Waits for the end.

@@ -4,9 +4,11 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -29,8 +31,18 @@ struct Inner {
 
 enum Target {
     Stderr,
-    File { path: PathBuf, file: ArcSwap<File> },
+    File { path: PathBuf, open: ArcSwap<Open>, let_go: Mutex<Receiver<()>> },
 }
+
+/// A file that lines are written to.
+struct Open {
+    file: File,
+    // Dropped with the file, by whoever writes the last line.
+    _let_go: Sender<()>,
+}
+
+/// How long a line may take that is being written to a file that was moved away.
+const LAST_LINE: Duration = Duration::from_secs(5);
 
 // ===== impl LogOutput =====
 
@@ -47,24 +59,42 @@ impl LogOutput {
     ///
     /// When the file cannot be opened for writing.
     pub fn file(path: PathBuf) -> io::Result<Self> {
-        let file = ArcSwap::from_pointee(open(&path)?);
-        Ok(Self::to(Target::File { path, file }))
+        let (open, let_go) = open(&path)?;
+        let (open, let_go) = (ArcSwap::from_pointee(open), Mutex::new(let_go));
+        Ok(Self::to(Target::File { path, open, let_go }))
     }
 
     fn to(target: Target) -> Self {
         Self { inner: Arc::new(Inner { target, lost: AtomicU64::new(0) }) }
     }
 
-    /// Opens the file anew, after something moved the old one away. Standard error stays as it is.
+    /// Opens the file anew, after something moved the old one away, and waits for the lines that
+    /// are being written to that one: afterwards nobody writes there. Standard error stays as it is.
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened; lines go on into the old one.
+    /// When the file cannot be opened, and lines go on into the old one; or when a line takes
+    /// longer than five seconds to be written there.
     pub fn reopen(&self) -> io::Result<()> {
-        if let Target::File { path, file } = &self.inner.target {
-            file.store(Arc::new(open(path)?));
+        self.reopen_within(LAST_LINE)
+    }
+
+    pub(super) fn reopen_within(&self, limit: Duration) -> io::Result<()> {
+        let Target::File { path, open: current, let_go } = &self.inner.target else {
+            return Ok(());
+        };
+        // Nobody who writes a line takes this lock.
+        let mut let_go = let_go.lock().unwrap_or_else(PoisonError::into_inner);
+        let (new, of_new) = open(path)?;
+        drop(current.swap(Arc::new(new)));
+        let of_old = std::mem::replace(&mut *let_go, of_new);
+        match of_old.recv_timeout(limit) {
+            Err(RecvTimeoutError::Timeout) => {
+                let message = "a line is still being written to the old file";
+                Err(io::Error::new(io::ErrorKind::TimedOut, message))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// How many lines could not be written.
@@ -76,7 +106,7 @@ impl LogOutput {
     fn write_line(&self, line: &[u8]) {
         let written = match &self.inner.target {
             Target::Stderr => io::stderr().lock().write_all(line),
-            Target::File { file, .. } => (&**file.load()).write_all(line),
+            Target::File { open, .. } => (&open.load().file).write_all(line),
         };
         if written.is_err() {
             self.inner.lost.fetch_add(1, Ordering::Relaxed);
@@ -113,6 +143,31 @@ impl fmt::Debug for LogOutput {
     }
 }
 
-fn open(path: &std::path::Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+fn open(path: &std::path::Path) -> io::Result<(Open, Receiver<()>)> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let (sender, receiver) = mpsc::channel();
+    Ok((Open { file, _let_go: sender }, receiver))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_opens_the_log_anew_waits_for_the_last_line_in_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = LogOutput::file(dir.path().join("app.log")).unwrap();
+        let Target::File { open, .. } = &output.inner.target else { panic!("it is a file") };
+        let writer = open.load();
+        let error = output.reopen_within(Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(writer);
+        output.reopen_within(LAST_LINE).unwrap();
+        let writer = open.load();
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| output.reopen());
+            drop(writer);
+            opening.join().unwrap().unwrap();
+        });
+    }
 }

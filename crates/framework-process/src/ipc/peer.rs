@@ -350,17 +350,18 @@ struct Driver {
     calls: JoinSet<()>,
 }
 
-/// Closes the conversation also when the driver is dropped.
+/// Closes the conversation also when the driver is dropped, and has the other side know, whoever
+/// may still have a clone of this one.
 struct CloseOnDrop(Arc<Shared>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         if self.0.closed.borrow().is_none() {
             self.0.close(&Closed::Gone);
-            let both = rustix::net::Shutdown::Both;
-            // The other side may have closed it already.
-            let _ = rustix::net::shutdown(self.0.socket.get_ref(), both);
         }
+        let both = rustix::net::Shutdown::Both;
+        // The other side may have closed it already.
+        let _ = rustix::net::shutdown(self.0.socket.get_ref(), both);
     }
 }
 

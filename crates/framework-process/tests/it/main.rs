@@ -5,6 +5,8 @@
 mod control;
 #[cfg(feature = "ipc")]
 mod ipc;
+#[cfg(feature = "ipc")]
+mod ipc_fuzz;
 #[cfg(feature = "module")]
 mod module;
 mod race;

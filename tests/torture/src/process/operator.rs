@@ -102,6 +102,25 @@ impl Operator {
         Ok(serde_json::from_value(self.ask("cluster").await?)?)
     }
 
+    /// Has the log opened anew: when this returns, nobody writes to the old file.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if that is refused.
+    pub(crate) async fn reopen_logs(&self) -> Result<(), BoxError> {
+        self.ask("logs-reopen").await.map(drop)
+    }
+
+    /// How many lines of the log could not be written.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if nobody answers.
+    pub(crate) async fn lost_lines(&self) -> Result<u64, BoxError> {
+        let described = self.ask("describe").await?;
+        Ok(described["lost_log_lines"].as_u64().ok_or("nobody counts them")?)
+    }
+
     /// Which process holds the place.
     ///
     /// # Errors

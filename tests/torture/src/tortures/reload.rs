@@ -34,7 +34,7 @@ pub(crate) struct Seen {
     pub(crate) hash: u64,
     left: u64,
     right: u64,
-    applied: u64,
+    pub(crate) applied: u64,
 }
 
 /// Asks which configuration is in force.
@@ -47,12 +47,13 @@ pub(crate) async fn seen(dial: &Dial) -> Result<Seen, BoxError> {
     Ok(serde_json::from_slice(&answer.body)?)
 }
 
-fn text(number: u64, refused: bool) -> String {
+/// A configuration with this number.
+pub(crate) fn text(number: u64, refused: bool) -> String {
     format!("[left]\nnumber = {number}\n\n[right]\nnumber = {number}\nrefused = {refused}\n")
 }
 
 /// What somebody may leave in the file in the middle of a storm.
-fn anything(random: &mut StdRng) -> String {
+pub(crate) fn anything(random: &mut StdRng) -> String {
     let number = random.random_range(1..1000);
     match random.random_range(0..4) {
         0 => text(number, false),

@@ -18,6 +18,8 @@ pub struct BootSettings {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub step: Duration,
+    /// What it does wrong when it is set up. Defaults to nothing.
+    pub sin: Sin,
 }
 
 impl Settings for BootSettings {}
@@ -28,9 +30,10 @@ impl Settings for BootSettings {}
 pub fn boot(sin: Sin) -> impl Modules {
     vec![
         BoxModule::new(module_fn("sin", move |reg| {
+            let settings = reg.config::<BootSettings>("boot");
             reg.setup("sin", move |_cx| async move {
-                sin.in_setup().await;
-                Ok(())
+                sin.in_setup().await?;
+                settings.get().sin.in_setup().await
             });
         })),
         BoxModule::new(module_fn("boot-one", |reg| {

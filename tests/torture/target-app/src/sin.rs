@@ -3,9 +3,15 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom},
 };
 
+use framework::core::BoxError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// What an executable does wrong before it serves. It is in the last bytes of its file, so that each
-/// copy of the program can have a sin of its own, and keeps it whatever becomes of its path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// copy of the program can have a sin of its own, and keeps it whatever becomes of its path; or in
+/// the configuration, as far as that is read by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Sin {
     /// None.
     #[default]
@@ -18,6 +24,10 @@ pub enum Sin {
     Crash,
     /// A module hangs when it is set up.
     Hang,
+    /// A module says that it cannot be set up.
+    Fail,
+    /// A module panics when it is set up.
+    Panic,
 }
 
 /// What the last bytes of an executable with a sin begin with, and how many there are.
@@ -52,16 +62,18 @@ impl Sin {
             Self::HangAtOnce => loop {
                 std::thread::park();
             },
-            Self::None | Self::Crash | Self::Hang => {}
+            Self::None | Self::Crash | Self::Hang | Self::Fail | Self::Panic => {}
         }
     }
 
     /// Does what is wrong when a module is set up.
-    pub(crate) async fn in_setup(self) {
+    pub(crate) async fn in_setup(self) -> Result<(), BoxError> {
         match self {
             Self::Crash => std::process::abort(),
             Self::Hang => std::future::pending().await,
-            Self::None | Self::CrashAtOnce | Self::HangAtOnce => {}
+            Self::Fail => Err("it was told to fail".into()),
+            Self::Panic => panic!("it was told to panic"),
+            Self::None | Self::CrashAtOnce | Self::HangAtOnce => Ok(()),
         }
     }
 }

@@ -56,6 +56,7 @@ impl Module for Traffic {
         let routes = Router::new()
             .route("/", get(async || "hello"))
             .route("/who", get(who))
+            .route("/log", post(log))
             .route("/slow", get(slow))
             .route("/block", post(block))
             .route("/begun", get(begun))
@@ -83,6 +84,22 @@ async fn who(Query(Who { ms }): Query<Who>) -> String {
     }
     let slot = env::var("FRAMEWORK_SLOT").unwrap_or_default();
     format!("who {slot} {}", std::process::id())
+}
+
+#[derive(Deserialize)]
+struct Lines {
+    /// The number of the first line.
+    first: u64,
+    /// How many there are.
+    count: u64,
+}
+
+/// Writes numbered lines to the log.
+async fn log(Query(Lines { first, count }): Query<Lines>) -> &'static str {
+    for number in first..first + count {
+        tracing::info!(number, "a line");
+    }
+    "logged"
 }
 
 /// Blocks every thread of the runtime, for ever.

@@ -3,6 +3,7 @@ use std::{
     fs, io,
     num::NonZeroUsize,
     os::unix::fs::DirBuilderExt as _,
+    panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
@@ -282,7 +283,10 @@ impl Leading {
 fn runtime(name: &str, is_primary: bool) -> Result<Runtime, Refusal> {
     let mut builder =
         if is_primary { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    let runtime = builder.enable_all().thread_name(name).build();
+    builder.enable_all().thread_name(name);
+    // Where there are no more descriptors, it panics instead of saying so.
+    let runtime = panic::catch_unwind(AssertUnwindSafe(|| builder.build()))
+        .unwrap_or_else(|_| Err(io::Error::other("too few files for it may be open")));
     runtime.map_err(|error| refused(&codes::SYSTEM, "cannot start the runtime", &error))
 }
 
