@@ -1,5 +1,7 @@
 //! Several processes of one application, and one that watches them.
 
+#![expect(clippy::disallowed_types, reason = "real processes are waited for in real time")]
+
 use std::{
     fs,
     time::{Duration, Instant},
