@@ -2,7 +2,7 @@ use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,7 +12,10 @@ use framework_core::{BoxFuture, Lifecycle, Module, Phase, Registrar, SocketSourc
 use framework_process::{InheritedSocket, Notifier, State};
 use tokio::time::sleep;
 
-use crate::{operator::Operator, running::addresses_of};
+use crate::{
+    operator::{Operator, lock},
+    running::addresses_of,
+};
 
 /// How often the service manager hears that the process still gets on with its start or its end.
 const GETTING_ON: Duration = Duration::from_secs(2);
@@ -96,10 +99,6 @@ impl SocketSource for HandedOver {
     fn has_handed_on(&self) -> bool {
         self.handed_on.load(Ordering::SeqCst)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Offers the sockets that were handed over to whoever listens, and remembers those that they bind.

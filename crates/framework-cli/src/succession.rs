@@ -2,7 +2,7 @@ use std::{
     ffi::{OsStr, OsString},
     os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, TryLockError},
     time::Duration,
 };
 
@@ -13,7 +13,10 @@ use framework_process::{
 };
 use serde_json::{Value, json};
 
-use crate::{Exit, operator::Operator};
+use crate::{
+    Exit,
+    operator::{Operator, lock},
+};
 
 /// How much longer than the new process itself this one waits for it.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -168,11 +171,6 @@ pub(crate) fn take_place(
     }
     lock(held).control = listen();
     predecessor.taken();
-}
-
-// What is done while it is held does not come back here.
-pub(crate) fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+#[cfg(feature = "cluster")]
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::{ffi::OsString, time::Duration};
 
 use crate::{
@@ -42,18 +44,6 @@ impl StartedBy {
     ///
     /// When the manager or the sockets that are named cannot be.
     pub fn take() -> Result<Self, StartedByError> {
-        let alone = thread_count().is_ok_and(|threads| threads == 1);
-        let take = |name: &'static str| -> Option<OsString> {
-            let value = std::env::var_os(name)?;
-            if alone {
-                // SAFETY: there is one thread, this one.
-                #[expect(unsafe_code, reason = "other threads could be reading")]
-                unsafe {
-                    std::env::remove_var(name);
-                }
-            }
-            Some(value)
-        };
         let text = |name| take(name).and_then(|value| value.into_string().ok());
         let [pid, count, names] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(text);
         // SAFETY: whoever set the variables opened the descriptors for this process, and nothing
@@ -69,10 +59,47 @@ impl StartedBy {
     }
 }
 
+/// Takes a variable out of the environment. With other threads it stays there, since they may be
+/// reading.
+pub(crate) fn take(name: &str) -> Option<OsString> {
+    let value = std::env::var_os(name)?;
+    if thread_count().is_ok_and(|threads| threads == 1) {
+        // SAFETY: there is one thread, this one.
+        #[expect(unsafe_code, reason = "other threads could be reading")]
+        unsafe {
+            std::env::remove_var(name);
+        }
+    }
+    Some(value)
+}
+
+/// Takes the socket that a process of this program has opened for this one at `descriptor`, which
+/// is not inherited further; `None` if there is no such socket.
+///
+/// # Safety
+///
+/// The descriptor must belong to nobody else: to be called once, before anything is opened.
+#[cfg(feature = "cluster")]
+#[expect(unsafe_code, reason = "descriptors come as numbers")]
+pub(crate) unsafe fn take_socket(descriptor: i32) -> Option<OwnedFd> {
+    if descriptor <= 2 {
+        return None;
+    }
+    // SAFETY: it is only asked about, and a number that is not open is an error.
+    let asked = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    if rustix::net::sockopt::socket_type(asked) != Ok(rustix::net::SocketType::SEQPACKET) {
+        return None;
+    }
+    rustix::io::fcntl_setfd(asked, rustix::io::FdFlags::CLOEXEC).ok()?;
+    take_name();
+    // SAFETY: it is open, as was seen above, and the caller promises that it is nobody else's.
+    Some(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
 /// Gives the process the name of its program: one that is started by a descriptor has the number of
 /// that instead, which nobody recognizes in a list of processes.
 #[cfg(feature = "cluster")]
-pub(crate) fn take_name() {
+fn take_name() {
     let program = std::env::args_os().next().unwrap_or_default();
     let name = std::path::Path::new(&program).file_name().unwrap_or_default();
     let name = std::ffi::CString::new(std::os::unix::ffi::OsStrExt::as_bytes(name));

@@ -1,9 +1,8 @@
 //! One process takes the place of another, and nobody notices.
 
 use std::{
-    env,
-    io::{self},
-    os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     process::{Child, Command, ExitStatus},
     time::Duration,
 };
@@ -11,10 +10,7 @@ use std::{
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair,
-        sockopt::socket_type,
-    },
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     InheritedSocket,
     descriptors::{self, Room},
+    environment,
     planted::{self, PlantedBug},
 };
 
@@ -230,30 +227,14 @@ impl Predecessor {
     ///
     /// When the environment makes no sense, or the other process is gone.
     pub fn take() -> Result<Option<Self>, SuccessionError> {
-        let Some(value) = env::var_os(VARIABLE) else { return Ok(None) };
-        if crate::detach::thread_count().is_ok_and(|threads| threads == 1) {
-            // SAFETY: there is one thread, this one.
-            #[expect(unsafe_code, reason = "other threads could be reading")]
-            unsafe {
-                env::remove_var(VARIABLE);
-            }
-        }
+        let Some(value) = environment::take(VARIABLE) else { return Ok(None) };
         let value = value.to_string_lossy().into_owned();
-        let descriptor = value.parse::<i32>().ok().filter(|it| *it > 2);
-        let descriptor = descriptor.ok_or_else(|| SuccessionError::Environment(value.clone()))?;
-        // SAFETY: it is only asked about, and a number that is not open is an error.
+        let wrong = || SuccessionError::Environment(value.clone());
+        let descriptor = value.parse().map_err(|_| wrong())?;
+        // SAFETY: whoever set the variable opened the descriptor for this process, and nothing else
+        // has taken it, as this is called once and first.
         #[expect(unsafe_code, reason = "descriptors come as numbers")]
-        let asked = unsafe { BorrowedFd::borrow_raw(descriptor) };
-        if socket_type(asked) != Ok(SocketType::SEQPACKET) {
-            return Err(SuccessionError::Environment(value));
-        }
-        rustix::io::fcntl_setfd(asked, rustix::io::FdFlags::CLOEXEC)
-            .map_err(|error| SuccessionError::Garbled(error.into()))?;
-        // SAFETY: it is open, as was seen above, and whoever set the variable opened it for this
-        // process; nothing else has taken it, as this is called once and first.
-        #[expect(unsafe_code, reason = "descriptors come as numbers")]
-        let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        crate::environment::take_name();
+        let socket = unsafe { environment::take_socket(descriptor) }.ok_or_else(wrong)?;
         Self::inherit(socket).map(Some).map_err(SuccessionError::Garbled)
     }
 

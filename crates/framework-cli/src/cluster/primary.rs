@@ -82,14 +82,14 @@ impl Module for PrimaryModule {
             let primary = primary.lock().unwrap_or_else(PoisonError::into_inner).take();
             let primary = primary.ok_or("it runs once")?;
             let mut running = Box::pin(primary.run());
-            let told = Box::pin(pass_on_requests(cx.clone(), commands.clone()));
+            let mut told = Box::pin(pass_on_requests(cx.clone(), commands.clone()));
             let early = tokio::select! {
                 ended = &mut running => Some(ended),
                 complete = commands.complete() => {
                     complete?;
                     None
                 }
-                never = pass_on_requests(cx.clone(), commands.clone()) => match never {},
+                never = &mut told => match never {},
             };
             listening(&cx, &commands);
             Ok(async move {

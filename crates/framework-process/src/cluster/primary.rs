@@ -116,14 +116,7 @@ impl Primary {
         let (input, inputs) = mpsc::channel(QUEUE);
         let (command, commands) = mpsc::channel(QUEUE);
         let now = Instant::now();
-        let rules = Rules {
-            restart: settings.restart_policy(workers),
-            boot_timeout: settings.boot_timeout,
-            min_ready: settings.min_ready,
-            silence: settings.silence,
-            stop_timeout,
-            recycle: settings.recycle_limits(),
-        };
+        let rules = rules(&settings, workers, stop_timeout);
         let seed = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let (shown, showing) = watch::channel(Shown::default());
         let primary = Self {
@@ -226,12 +219,8 @@ impl Primary {
                 self.supervisor.roll(now);
             }
             Command::Adopt(settings, workers) => {
-                let rules = &mut self.supervisor.rules;
-                rules.restart = settings.restart_policy(workers);
-                rules.boot_timeout = settings.boot_timeout;
-                rules.min_ready = settings.min_ready;
-                rules.silence = settings.silence;
-                rules.recycle = settings.recycle_limits();
+                let stop_timeout = self.supervisor.rules.stop_timeout;
+                self.supervisor.rules = rules(&settings, workers, stop_timeout);
                 self.settings = *settings;
                 self.scale(workers);
             }
@@ -459,6 +448,17 @@ impl Primary {
                 })
             });
         handlers.expect("the names differ").forward(Arc::new(post))
+    }
+}
+
+fn rules(settings: &ClusterSettings, workers: usize, stop_timeout: Duration) -> Rules {
+    Rules {
+        restart: settings.restart_policy(workers),
+        boot_timeout: settings.boot_timeout,
+        min_ready: settings.min_ready,
+        silence: settings.silence,
+        stop_timeout,
+        recycle: settings.recycle_limits(),
     }
 }
 

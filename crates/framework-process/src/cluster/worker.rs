@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    env, fmt, io,
-    os::fd::{FromRawFd as _, OwnedFd},
+    fmt, io,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
     time::Duration,
@@ -23,7 +23,7 @@ use super::{
     question,
 };
 use crate::{
-    InheritedSocket, Refused, Request,
+    InheritedSocket, Refused, Request, environment,
     ipc::{Handlers, IpcError, Peer, To},
 };
 
@@ -110,33 +110,16 @@ impl WorkerEnd {
     ///
     /// When the environment makes no sense.
     pub fn take() -> Result<Option<Self>, WorkerEndError> {
-        let Some(value) = env::var_os(VARIABLE) else { return Ok(None) };
-        let alone = crate::detach::thread_count().is_ok_and(|threads| threads == 1);
-        if alone {
-            // SAFETY: there is one thread, this one.
-            #[expect(unsafe_code, reason = "other threads could be reading")]
-            unsafe {
-                env::remove_var(VARIABLE);
-            }
-        }
+        let Some(value) = environment::take(VARIABLE) else { return Ok(None) };
         let value = value.to_string_lossy().into_owned();
         let wrong = || WorkerEndError { value: value.clone() };
         let numbers: Vec<u32> = value.split(':').filter_map(|it| it.parse().ok()).collect();
         let [descriptor, slot, generation] = numbers[..] else { return Err(wrong()) };
         let descriptor = i32::try_from(descriptor).map_err(|_| wrong())?;
-        // SAFETY: it is only asked about, and a number that is not open is an error.
+        // SAFETY: whoever set the variable opened the descriptor for this process, and nothing else
+        // has taken it, as this is called once and first.
         #[expect(unsafe_code, reason = "descriptors come as numbers")]
-        let asked = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
-        let kind = rustix::net::sockopt::socket_type(asked).map_err(|_| wrong())?;
-        if descriptor <= 2 || kind != rustix::net::SocketType::SEQPACKET {
-            return Err(wrong());
-        }
-        rustix::io::fcntl_setfd(asked, rustix::io::FdFlags::CLOEXEC).map_err(|_| wrong())?;
-        // SAFETY: it is open, as was seen above, and whoever set the variable opened it for this
-        // process; nothing else has taken it, as this is called once and first.
-        #[expect(unsafe_code, reason = "descriptors come as numbers")]
-        let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        crate::environment::take_name();
+        let socket = unsafe { environment::take_socket(descriptor) }.ok_or_else(wrong)?;
         Ok(Some(Self { slot, generation, socket }))
     }
 

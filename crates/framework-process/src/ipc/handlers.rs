@@ -85,10 +85,12 @@ pub trait Forward: Send + Sync + 'static {
 
 type Answer = BoxFuture<Result<Outgoing, IpcError>>;
 
+type Handle = Arc<dyn Fn(Incoming) -> Answer + Send + Sync>;
+
 #[derive(Clone)]
 pub(super) enum Handler {
-    Message(Arc<dyn Fn(Incoming) -> Answer + Send + Sync>),
-    Request(Arc<dyn Fn(Incoming) -> Answer + Send + Sync>),
+    Message(Handle),
+    Request(Handle),
 }
 
 impl Handlers {
@@ -110,19 +112,11 @@ impl Handlers {
         F: Fn(M, Option<u32>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        let handler = move |incoming: Incoming| -> Answer {
-            match postcard::from_bytes::<M>(&incoming.body) {
-                Err(error) => Box::pin(async move { Err(unreadable::<M>(&error)) }),
-                Ok(message) => {
-                    let handled = handler(message, incoming.from);
-                    Box::pin(async move {
-                        handled.await.map_err(|error| IpcError::Remote(error.to_string()))?;
-                        Ok(Outgoing::none())
-                    })
-                }
-            }
-        };
-        self.add::<M>(Handler::Message(Arc::new(handler)))
+        let handler = decoded(move |message: M, incoming| {
+            let handled = handler(message, incoming.from);
+            async move { handled.await.map(|()| Ok(Outgoing::none())) }
+        });
+        self.add::<M>(Handler::Message(handler))
     }
 
     /// Answers each request of type `R` with what `handler` returns. Requests are worked on side by
@@ -137,20 +131,11 @@ impl Handlers {
         F: Fn(R, Option<u32>) -> A + Send + Sync + 'static,
         A: Future<Output = Result<R::Reply, BoxError>> + Send + 'static,
     {
-        let handler = move |incoming: Incoming| -> Answer {
-            match postcard::from_bytes::<R>(&incoming.body) {
-                Err(error) => Box::pin(async move { Err(unreadable::<R>(&error)) }),
-                Ok(request) => {
-                    let answered = handler(request, incoming.from);
-                    Box::pin(async move {
-                        let reply =
-                            answered.await.map_err(|error| IpcError::Remote(error.to_string()))?;
-                        Outgoing::of(&reply)
-                    })
-                }
-            }
-        };
-        self.add::<R>(Handler::Request(Arc::new(handler)))
+        let handler = decoded(move |request: R, incoming| {
+            let answered = handler(request, incoming.from);
+            async move { answered.await.map(|reply| Outgoing::of(&reply)) }
+        });
+        self.add::<R>(Handler::Request(handler))
     }
 
     /// As [`answer`](Self::answer), for requests or answers that descriptors go along with.
@@ -164,20 +149,14 @@ impl Handlers {
         F: Fn(R, Vec<OwnedFd>) -> A + Send + Sync + 'static,
         A: Future<Output = Result<(R::Reply, Vec<OwnedFd>), BoxError>> + Send + 'static,
     {
-        let handler = move |incoming: Incoming| -> Answer {
-            match postcard::from_bytes::<R>(&incoming.body) {
-                Err(error) => Box::pin(async move { Err(unreadable::<R>(&error)) }),
-                Ok(request) => {
-                    let answered = handler(request, incoming.descriptors);
-                    Box::pin(async move {
-                        let (reply, descriptors) =
-                            answered.await.map_err(|error| IpcError::Remote(error.to_string()))?;
-                        Ok(Outgoing { descriptors, ..Outgoing::of(&reply)? })
-                    })
-                }
+        let handler = decoded(move |request: R, incoming| {
+            let answered = handler(request, incoming.descriptors);
+            async move {
+                let (reply, descriptors) = answered.await?;
+                Ok(Outgoing::of(&reply).map(|reply| Outgoing { descriptors, ..reply }))
             }
-        };
-        self.add::<R>(Handler::Request(Arc::new(handler)))
+        });
+        self.add::<R>(Handler::Request(handler))
     }
 
     /// Passes on what is for others through `forward`. Without it, such messages are refused.
@@ -239,8 +218,26 @@ impl Handlers {
     }
 }
 
-fn unreadable<M: Message>(error: &postcard::Error) -> IpcError {
-    IpcError::Remote(format!("`{}` cannot be read: {error}", M::NAME))
+/// Reads a message before it is handled. What the handler fails with, and what cannot be read, are
+/// told to the other side; the inner result is of putting the answer into bytes.
+fn decoded<M, F, R>(handler: F) -> Handle
+where
+    M: Message,
+    F: Fn(M, Incoming) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Result<Outgoing, IpcError>, BoxError>> + Send + 'static,
+{
+    Arc::new(move |incoming| match postcard::from_bytes::<M>(&incoming.body) {
+        Err(error) => {
+            let unreadable = format!("`{}` cannot be read: {error}", M::NAME);
+            Box::pin(async move { Err(IpcError::Remote(unreadable)) })
+        }
+        Ok(message) => {
+            let handled = handler(message, incoming);
+            Box::pin(
+                async move { handled.await.map_err(|error| IpcError::Remote(error.to_string()))? },
+            )
+        }
+    })
 }
 
 impl Outgoing {

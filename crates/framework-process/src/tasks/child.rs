@@ -1,10 +1,10 @@
-use std::{
-    env, io,
-    os::fd::{BorrowedFd, FromRawFd as _, OwnedFd},
-};
+use std::{io, os::fd::OwnedFd};
 
 use super::Tasks;
-use crate::ipc::{Handlers, Message, Peer, Request};
+use crate::{
+    environment,
+    ipc::{Handlers, Message, Peer, Request},
+};
 
 /// What tells a process that it does tasks: the descriptor of its socket.
 pub(super) const VARIABLE: &str = "FRAMEWORK_TASKS";
@@ -46,30 +46,14 @@ impl TaskChild {
     ///
     /// When the environment makes no sense.
     pub fn take() -> Result<Option<Self>, TaskChildError> {
-        let Some(value) = env::var_os(VARIABLE) else { return Ok(None) };
-        if crate::detach::thread_count().is_ok_and(|threads| threads == 1) {
-            // SAFETY: there is one thread, this one.
-            #[expect(unsafe_code, reason = "other threads could be reading")]
-            unsafe {
-                env::remove_var(VARIABLE);
-            }
-        }
+        let Some(value) = environment::take(VARIABLE) else { return Ok(None) };
         let value = value.to_string_lossy().into_owned();
         let wrong = || TaskChildError { value: value.clone() };
-        let descriptor = value.parse::<i32>().ok().filter(|it| *it > 2).ok_or_else(wrong)?;
-        // SAFETY: it is only asked about, and a number that is not open is an error.
+        let descriptor = value.parse().map_err(|_| wrong())?;
+        // SAFETY: whoever set the variable opened the descriptor for this process, and nothing else
+        // has taken it, as this is called once and first.
         #[expect(unsafe_code, reason = "descriptors come as numbers")]
-        let asked = unsafe { BorrowedFd::borrow_raw(descriptor) };
-        let kind = rustix::net::sockopt::socket_type(asked).map_err(|_| wrong())?;
-        if kind != rustix::net::SocketType::SEQPACKET {
-            return Err(wrong());
-        }
-        rustix::io::fcntl_setfd(asked, rustix::io::FdFlags::CLOEXEC).map_err(|_| wrong())?;
-        // SAFETY: it is open, as was seen above, and whoever set the variable opened it for this
-        // process; nothing else has taken it, as this is called once and first.
-        #[expect(unsafe_code, reason = "descriptors come as numbers")]
-        let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        crate::environment::take_name();
+        let socket = unsafe { environment::take_socket(descriptor) }.ok_or_else(wrong)?;
         Ok(Some(Self { socket }))
     }
 

@@ -19,10 +19,10 @@ use crate::{
     Console, Exit,
     cluster::keep_primary_informed,
     manager::{HandedOver, keep_informed},
-    operator::Operator,
+    operator::{Operator, lock},
     running::addresses_of,
     signals::Signals,
-    succession::{Held, lock, take_place},
+    succession::{Held, take_place},
 };
 
 /// How long blocking work that nobody waits for may hold up the end of the process.
