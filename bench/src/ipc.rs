@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use framework_bench::Echo;
+use framework_bench::{Bytes, Echo};
 use framework_process::ipc::{Handlers, Peer, To, socket_pair};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::time::Instant;
@@ -97,8 +97,8 @@ async fn through(peer: &Peer) -> Vec<f64> {
     let mut took = Vec::with_capacity(TRIPS);
     for _ in 0..TRIPS {
         let begun = Instant::now();
-        let back = peer.call(To::Peer, &Echo(vec![7; LENGTH]), LIMIT).await;
-        assert_eq!(back.expect("it answers").len(), LENGTH);
+        let back = peer.call(To::Peer, &Echo(Bytes(vec![7; LENGTH])), LIMIT).await;
+        assert_eq!(back.expect("it answers").0.len(), LENGTH);
         took.push(begun.elapsed().as_secs_f64());
     }
     took

@@ -24,17 +24,17 @@ pub(crate) fn send(
     descriptors: &[BorrowedFd<'_>],
     flags: SendFlags,
 ) -> io::Result<()> {
-    let bytes = [IoSlice::new(bytes)];
-    let mut space = Vec::new();
-    let mut extra = SendAncillaryBuffer::default();
-    if !descriptors.is_empty() {
-        let rights = SendAncillaryMessage::ScmRights(descriptors);
-        space.resize(rights.size(), MaybeUninit::uninit());
-        extra = SendAncillaryBuffer::new(&mut space);
-        if !extra.push(rights) {
-            return Err(Errno::NOBUFS.into());
-        }
+    let flags = flags | SendFlags::NOSIGNAL;
+    if descriptors.is_empty() {
+        rustix::net::send(socket, bytes, flags)?;
+        return Ok(());
     }
-    sendmsg(socket, &bytes, &mut extra, flags | SendFlags::NOSIGNAL)?;
+    let rights = SendAncillaryMessage::ScmRights(descriptors);
+    let mut space = vec![MaybeUninit::uninit(); rights.size()];
+    let mut extra = SendAncillaryBuffer::new(&mut space);
+    if !extra.push(rights) {
+        return Err(Errno::NOBUFS.into());
+    }
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut extra, flags)?;
     Ok(())
 }

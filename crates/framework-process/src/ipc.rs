@@ -53,6 +53,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 mod frame;
 mod handlers;
+mod inbox;
 #[cfg(all(feature = "cluster", feature = "module"))]
 mod module;
 mod packets;

@@ -25,8 +25,9 @@ use super::{
     BadFrame, Failure, Forwarded, Handlers, Incoming, IpcError, Message, Outgoing, Request, To,
     frame::{Header, Kind, hash},
     handlers::Handler,
-    packets::{Packet, Received, Receiver},
-    pending::Pending,
+    inbox::{self, Inbox, Look},
+    packets::{Packet, Received},
+    pending::{Pending, Waiting},
 };
 
 /// How many messages of each lane may wait to be sent, and how many to be looked at.
@@ -54,6 +55,7 @@ pub enum Closed {
 
 struct Shared {
     socket: AsyncFd<OwnedFd>,
+    inbox: Inbox,
     pending: Pending,
     bulk: Lane,
     control: Lane,
@@ -69,6 +71,13 @@ struct Lane {
 struct Queues {
     bulk: mpsc::Receiver<Packet>,
     control: mpsc::Receiver<Packet>,
+}
+
+/// When the next frame is likely to come in.
+enum Next {
+    /// Whoever asked has its answer, and may ask on.
+    Soon,
+    Whenever,
 }
 
 /// Something that came in, to be handled in turn.
@@ -118,6 +127,7 @@ impl Peer {
         let (control, control_queue) = lane();
         let shared = Arc::new(Shared {
             socket,
+            inbox: Inbox::new(),
             pending: Pending::default(),
             bulk,
             control,
@@ -228,6 +238,11 @@ impl Peer {
         let header = Header { id: waiting.id(), millis, ..header };
         let packet = Packet::new(header, request.bytes, request.descriptors)?;
         self.shared.dispatch(packet, header.control)?;
+        self.shared.look_for_replies(&waiting);
+        if waiting.is_over() {
+            // Which needs no timer.
+            return waiting.answered().await;
+        }
         timeout(limit, waiting.answered()).await.unwrap_or(Err(IpcError::Timeout))
     }
 
@@ -290,6 +305,33 @@ impl Shared {
                 mpsc::error::TrySendError::Closed(_) => IpcError::PeerGone,
             }
         })
+    }
+
+    /// Waits for what comes in next; `None` when there is no waiting for it any more.
+    async fn next(&self) -> Option<Look> {
+        let next = |socket: &OwnedFd| self.inbox.next(socket.as_fd());
+        loop {
+            let look = tokio::select! {
+                () = self.inbox.put_aside() => next(self.socket.get_ref()),
+                readable = self.socket.readable() => {
+                    let tried = readable.ok()?.try_io(|socket| next(socket.get_ref()));
+                    tried.unwrap_or_else(|_would_block| Err(io::ErrorKind::WouldBlock.into()))
+                }
+            };
+            if !inbox::is_empty(&look) {
+                return Some(look);
+            }
+        }
+    }
+
+    fn look_for_replies(&self, waiting: &Waiting<'_>) {
+        let socket = self.socket.get_ref().as_fd();
+        self.inbox.look_for_replies(socket, || waiting.is_over(), |reply| self.reply(reply));
+    }
+
+    fn reply(&self, Received { header, body, descriptors }: Received) {
+        let answer = Outgoing { descriptors, ..Outgoing::raw(&body) };
+        self.pending.answer(header.id, Ok(answer));
     }
 
     /// Sends what waits, the lane for control first; ends with the socket.
@@ -383,24 +425,33 @@ impl Driver {
 
     async fn read(&mut self, in_turn: &mpsc::Sender<Work>) -> Closed {
         let shared = Arc::clone(&self.peer.shared);
-        let mut receiver = Receiver::new();
+        let mut soon = None;
         loop {
-            while self.calls.try_join_next().is_some() {}
-            let Ok(mut readable) = shared.socket.readable().await else { return Closed::Gone };
-            let received = readable.try_io(|socket| receiver.receive(socket.get_ref().as_fd()));
-            drop(readable);
-            let received = match received {
-                Err(_would_block) => continue,
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(Err(_) | Ok(None)) => return Closed::Gone,
-                Ok(Ok(Some(received))) => received,
+            while !self.calls.is_empty() && self.calls.try_join_next().is_some() {}
+            let look = match soon.take() {
+                // However much comes in, the other tasks have their turn.
+                Some(look) => {
+                    tokio::task::consume_budget().await;
+                    look
+                }
+                None => match shared.next().await {
+                    Some(look) => look,
+                    None => return Closed::Gone,
+                },
+            };
+            let received = match look {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) | Ok(None) => return Closed::Gone,
+                Ok(Some(received)) => received,
             };
             let taken = match received {
                 Ok(received) => self.take(received, in_turn).await,
                 Err(error) => Err(Closed::BadFrame(error.to_string())),
             };
-            if let Err(closed) = taken {
-                return closed;
+            match taken {
+                Ok(Next::Soon) => soon = shared.inbox.next_soon(shared.socket.get_ref().as_fd()),
+                Ok(Next::Whenever) => {}
+                Err(closed) => return closed,
             }
         }
     }
@@ -409,8 +460,8 @@ impl Driver {
         &mut self,
         received: Received,
         in_turn: &mpsc::Sender<Work>,
-    ) -> Result<(), Closed> {
-        let Received { header, body, descriptors } = received;
+    ) -> Result<Next, Closed> {
+        let header = received.header;
         if self.greeted == (header.kind == Kind::Hello) {
             return Err(Closed::BadFrame(BadFrame::OutOfTurn.to_string()));
         }
@@ -420,37 +471,32 @@ impl Driver {
                 if self.expected.is_some_and(|expected| expected != header.name) {
                     return Err(Closed::Version);
                 }
+                self.peer.shared.inbox.greeted();
             }
-            Kind::Reply => {
-                let answer = Outgoing { descriptors, ..Outgoing::raw(&body) };
-                self.peer.shared.pending.answer(header.id, Ok(answer));
-            }
+            Kind::Reply => self.peer.shared.reply(received),
             Kind::Failure => {
-                let failure = postcard::from_bytes::<Failure>(&body);
+                let failure = postcard::from_bytes::<Failure>(&received.body);
                 let failure = failure.map_err(|error| Closed::BadFrame(error.to_string()))?;
                 self.peer.shared.pending.answer(header.id, Err(failure.into()));
             }
             Kind::Message => {
-                let work = self.handle(&header, body, descriptors);
-                let work = report(work);
+                let work = report(self.handle(received));
                 if in_turn.try_send(Box::pin(work)).is_err() {
                     tracing::warn!("too many messages wait to be handled: one is dropped");
                 }
             }
             Kind::Call => {
-                let work = self.handle(&header, body, descriptors);
-                self.work(header, work).await;
+                let work = self.handle(received);
+                return Ok(self.work(header, work).await);
             }
         }
-        Ok(())
+        Ok(Next::Whenever)
     }
 
     /// Has what came in handled, but not begun yet.
     fn handle(
         &self,
-        header: &Header,
-        body: Vec<u8>,
-        descriptors: Vec<OwnedFd>,
+        Received { header, body, descriptors }: Received,
     ) -> BoxFuture<Result<Outgoing, IpcError>> {
         let limit =
             (header.kind == Kind::Call).then(|| Duration::from_millis(u64::from(header.millis)));
@@ -482,26 +528,32 @@ impl Driver {
     }
 
     /// Works on a call: at once as far as that goes, and then beside the others.
-    async fn work(&mut self, header: Header, work: BoxFuture<Result<Outgoing, IpcError>>) {
+    async fn work(&mut self, header: Header, work: BoxFuture<Result<Outgoing, IpcError>>) -> Next {
         let peer = self.peer.clone();
         if self.calls.len() >= QUEUE {
-            return reply(&peer, &header, Err(IpcError::Overloaded));
+            reply(&peer, &header, Err(IpcError::Overloaded));
+            return Next::Whenever;
         }
-        let limit = Duration::from_millis(u64::from(header.millis));
-        let mut work = Box::pin(async move {
-            match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_panic)) => Err(IpcError::Remote("the handler panicked".to_owned())),
-                Err(_elapsed) => Err(IpcError::Timeout),
+        let mut work = AssertUnwindSafe(work).catch_unwind();
+        match poll_fn(|cx| Poll::Ready(work.poll_unpin(cx))).await {
+            Poll::Ready(answer) => {
+                reply(&peer, &header, unless_panicked(answer));
+                Next::Soon
             }
-        });
-        match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-            Poll::Ready(answer) => reply(&peer, &header, answer),
             Poll::Pending => {
-                self.calls.spawn(async move { reply(&peer, &header, work.await) });
+                let limit = Duration::from_millis(u64::from(header.millis));
+                self.calls.spawn(async move {
+                    let answer = timeout(limit, work).await.map(unless_panicked);
+                    reply(&peer, &header, answer.unwrap_or(Err(IpcError::Timeout)));
+                });
+                Next::Whenever
             }
         }
     }
+}
+
+fn unless_panicked<A>(worked: std::thread::Result<Result<A, IpcError>>) -> Result<A, IpcError> {
+    worked.unwrap_or_else(|_panic| Err(IpcError::Remote("the handler panicked".to_owned())))
 }
 
 /// Handles messages in the order in which they came.

@@ -81,6 +81,11 @@ impl Waiting<'_> {
         self.id
     }
 
+    /// Whether waiting is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.answer.is_terminated() || !self.answer.is_empty()
+    }
+
     pub(super) async fn answered(mut self) -> Answer {
         (&mut self.answer).await.unwrap_or(Err(IpcError::PeerGone))
     }

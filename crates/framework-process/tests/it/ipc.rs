@@ -5,7 +5,7 @@
 use std::{
     os::fd::AsFd as _,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -133,6 +133,42 @@ async fn calls_are_worked_on_side_by_side_and_messages_one_after_the_other() {
     assert!(events.try_recv().is_err(), "the first message holds the others up");
     gate.notify_one();
     for number in 0..100 {
+        assert_eq!(events.recv().await, Some(number));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_look_for_their_answers_leave_messages_in_order() {
+    const CALLS: u64 = 3_000;
+    let (seen, mut events) = mpsc::unbounded_channel();
+    let (answering, answerer) = (Arc::new(OnceLock::<Peer>::new()), Arc::new(AtomicU64::new(0)));
+    let back = Arc::clone(&answering);
+    let asked = Handlers::new()
+        .answer(move |Echo(bytes), _| {
+            let (back, number) = (Arc::clone(&back), answerer.fetch_add(1, Ordering::Relaxed));
+            async move {
+                let asker = back.get().ok_or("it is set before the first call")?;
+                asker.send(To::Peer, &Event(number))?;
+                Ok(bytes)
+            }
+        })
+        .unwrap();
+    let asking = Handlers::new().on(move |Event(number), _| {
+        let sent = seen.send(number);
+        async move { Ok(sent?) }
+    });
+    let sockets = socket_pair().unwrap();
+    let (asker, driver) = Peer::open_to_any(sockets.0, asking.unwrap()).unwrap();
+    tokio::spawn(driver);
+    let (peer, driver) = Peer::open_to_any(sockets.1, asked).unwrap();
+    tokio::spawn(driver);
+    assert!(answering.set(peer).is_ok());
+    for number in 0..CALLS {
+        let bytes = number.to_le_bytes().to_vec();
+        let answer = asker.call(To::Peer, &Echo(bytes.clone()), LIMIT).await.unwrap();
+        assert_eq!(answer, bytes);
+    }
+    for number in 0..CALLS {
         assert_eq!(events.recv().await, Some(number));
     }
 }
