@@ -5,7 +5,7 @@ use std::{process::Output, time::Duration};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{self, Watch};
+use super::cluster::{self, Harm, Watch};
 use crate::{
     BoxError,
     load::Plan,
@@ -61,12 +61,63 @@ pub(crate) async fn at_boot(setting: Setting) -> Result<Verdict, BoxError> {
     Ok(verdict)
 }
 
+/// What is said of a cluster that restarts too much.
+const DEGRADED: &str = "workers end too often";
+
 /// What is said of a worker that has ended.
 const ENDED: [&str; 2] = ["\"a worker ended", "\"a worker was ended"];
 
 /// How many workers have ended.
 fn attempts(log: &crate::process::Log) -> usize {
     log.from(0).iter().filter(|line| ENDED.iter().any(|how| line.text.contains(how))).count()
+}
+
+/// S2: one of four workers ends as soon as it is started, for a minute; the others go on, and answer
+/// whoever comes to its socket. Ten minutes pass in a test of the supervisor, by a clock that does
+/// not wait.
+pub(crate) async fn one_slot(setting: Setting) -> Result<Verdict, BoxError> {
+    const SLOT: u32 = 3;
+    let (mut verdict, seconds) = (Verdict::default(), setting.times_among(60, 8, 600));
+    let program = cluster::program(setting, 4)?;
+    program.place().configure("")?;
+    let process = program.start().await?;
+    let operator = process.operator().clone();
+    let load = Plan::mixed(64, Duration::from_millis(300), setting.seed).start(&process.dial());
+    load.history.reaches(500).await;
+    let rate = load.rate();
+    let old = operator.workers().await?;
+    process.place().configure(format!("[cluster.slots.{SLOT}.set]\n\"boot.sin\" = \"crash\"\n"))?;
+    operator.must("reload").await?;
+    let victim = old.workers.iter().find(|worker| worker.slot == SLOT).and_then(|it| it.pid);
+    let victim = victim.ok_or("the slot has no worker")?;
+    let begun = Instant::now();
+    let harm = Harm { begun, ended: kill(victim, Signal::KILL)? };
+    let (until, mut fewest) = (Instant::now() + Duration::from_secs(seconds.try_into()?), 4);
+    while Instant::now() < until {
+        fewest = fewest.min(operator.workers().await?.ready().len());
+        sleep(Duration::from_millis(50)).await;
+    }
+    let now = operator.workers().await?;
+    let restarts: u64 = now.workers.iter().map(|worker| worker.restarts).sum();
+    let said = process.log().from(0);
+    let degraded = said.iter().filter(|line| line.text.contains(DEGRADED)).count();
+    process.place().configure("")?;
+    operator.must("reload").await?;
+    operator.until(LIMIT * 2, |seen| seen.are(4)).await?;
+    let records = load.stop().await.records();
+    verdict.load(rate);
+    verdict.figure(format_args!("{restarts} restarts in {seconds} s"));
+    verdict.require((3..=30).contains(&restarts), || format!("{restarts} restarts"));
+    verdict.require(fewest >= 3, || format!("only {fewest} workers served at a time"));
+    verdict.require(degraded <= 1, || format!("it was said {degraded} times that it is degraded"));
+    let others = |workers: &crate::process::Workers| -> Vec<_> {
+        let others = workers.workers.iter().filter(|worker| worker.slot != SLOT);
+        others.map(|worker| (worker.pid, worker.state.clone())).collect()
+    };
+    verdict.require(others(&now) == others(&old), || format!("{old:?} have become {now:?}"));
+    cluster::only_in_hand(&mut verdict, &records, &[harm]);
+    cluster::stop(process, &mut verdict).await?;
+    Ok(verdict)
 }
 
 /// S3: a generation that serves, and rolls to one that cannot start.
@@ -121,7 +172,7 @@ pub(crate) async fn roll(setting: Setting) -> Result<Verdict, BoxError> {
 /// S5: workers that are killed as soon as they are ready, thousands of them.
 pub(crate) async fn mortality(setting: Setting) -> Result<Verdict, BoxError> {
     let (mut verdict, places) = (Verdict::default(), 4);
-    let cycles = setting.times_among(5000, 100, 10_000);
+    let cycles = setting.times_among(10_000, 100, 100_000);
     let program = cluster::program(setting, places)?.set("cluster.restart.max", "1000000");
     let process = program.set("cluster.restart.backoff", "0s").start().await?;
     let operator = process.operator().clone();

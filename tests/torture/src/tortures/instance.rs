@@ -3,9 +3,9 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, PipeWriter},
+    io::{self, PipeWriter, Write as _},
     net::TcpListener,
-    os::unix::fs::symlink,
+    os::unix::{fs::symlink, process::ExitStatusExt as _},
     process::{Command, ExitStatus},
     sync::Arc,
     time::Duration,
@@ -231,6 +231,103 @@ async fn won(process: Process, verdict: &mut Verdict) -> Result<(), BoxError> {
     Ok(())
 }
 
+/// P2: sixteen at a time that start and end all the while, some of them killed. All say in one file
+/// when they hold the place, and so does whoever kills them, before the kill.
+pub(crate) async fn churn(setting: Setting) -> Result<Verdict, BoxError> {
+    let mut verdict = Verdict::default();
+    let time = Duration::from_secs(setting.times_among(30, 5, 600).try_into()?);
+    let program = setting.program(HOLDER)?.alone().argument("--witness").argument(WITNESS);
+    let until = Instant::now() + time;
+    let mut churning = JoinSet::new();
+    for number in 0..CHURNING {
+        let (program, random) = (program.clone(), setting.random(60 + number));
+        churning.spawn(churned(program, random, until));
+    }
+    let mut ends = [0; 4];
+    while let Some(done) = churning.join_next().await {
+        ends.iter_mut().zip(done??).for_each(|(sum, number)| *sum += number);
+    }
+    let [held, lost, killed, otherwise] = ends;
+    let said = fs::read_to_string(program.place().path().join(WITNESS))?;
+    let (begun, overlaps) = overlaps(&said);
+    verdict.figure(format_args!(
+        "{begun} times held, {held} to the end, {lost} lost, {killed} killed"
+    ));
+    verdict.require(overlaps == 0, || format!("{overlaps} times two held the place"));
+    verdict.require(otherwise == 0, || format!("{otherwise} ended in another way"));
+    // Whoever is never refused has met nobody.
+    let fewest = CHURNING.min(held).min(lost).min(killed);
+    verdict.require(fewest == CHURNING, || "they hardly met".to_owned());
+    Ok(verdict)
+}
+
+/// How many start and end all the while.
+const CHURNING: u64 = 16;
+
+/// Where they say that they hold the place.
+const WITNESS: &str = "witness";
+
+/// The longest time that one of them holds the place, or lives until it is killed.
+const HELD_FOR: u64 = 20;
+
+/// Starts one after the other, and counts how they end: held, lost, killed, in another way.
+async fn churned(
+    program: Program,
+    mut random: StdRng,
+    until: Instant,
+) -> Result<[u64; 4], BoxError> {
+    let mut ends = [0; 4];
+    while Instant::now() < until {
+        let hold = random.random_range(0..HELD_FOR);
+        let mut process = program.clone().argument("--hold").argument(hold.to_string()).spawn()?;
+        if random.random_bool(0.25) {
+            let life = Duration::from_millis(random.random_range(0..HELD_FOR));
+            if timeout(life, process.exit()).await.is_err() {
+                let pid = process.pid();
+                testify(program.place(), &format!("kill {pid}\n"))?;
+                process.signal(Signal::KILL)?;
+                process.exit().await?;
+                testify(program.place(), &format!("gone {pid}\n"))?;
+            }
+        }
+        let (status, _) = timeout(LOST * 10, process.exit()).await??;
+        let end = match (status.code(), status.signal()) {
+            (Some(0), _) => 0,
+            (Some(HELD), _) => 1,
+            (_, Some(_)) => 2,
+            _ => 3,
+        };
+        ends[end] += 1;
+    }
+    Ok(ends)
+}
+
+fn testify(place: &Place, line: &str) -> io::Result<()> {
+    let witness = place.path().join(WITNESS);
+    fs::OpenOptions::new().append(true).create(true).open(witness)?.write_all(line.as_bytes())
+}
+
+/// How often somebody began to hold the place, and how often while another one did. Whoever is said
+/// to be killed may still say that it begins before it is.
+fn overlaps(said: &str) -> (usize, usize) {
+    let (mut holder, mut dying) = (None, BTreeSet::new());
+    let (mut begun, mut overlaps) = (0, 0);
+    for (what, pid) in said.lines().filter_map(|line| line.split_once(' ')) {
+        if what == "begin" {
+            begun += 1;
+            overlaps += usize::from(holder.is_some());
+            holder = (!dying.contains(pid)).then_some(pid);
+            continue;
+        }
+        match what {
+            "kill" => dying.insert(pid),
+            _ => dying.remove(pid),
+        };
+        holder = holder.filter(|holder| *holder != pid);
+    }
+    (begun, overlaps)
+}
+
 /// P3: whoever holds the file is killed, and started again; and a cluster, whose workers are still
 /// there then.
 pub(crate) async fn again(setting: Setting) -> Result<Verdict, BoxError> {
@@ -312,4 +409,17 @@ async fn killed(
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_begins_before_the_last_one_ended_or_was_killed_overlaps() {
+        assert_eq!(overlaps("begin 1\nend 1\nbegin 2\nkill 2\nbegin 3\nend 3\n"), (3, 0));
+        assert_eq!(overlaps("kill 1\nbegin 1\nbegin 2\ngone 1\nend 2\nbegin 3\n"), (3, 0));
+        assert_eq!(overlaps("kill 1\ngone 1\nbegin 1\nbegin 2\n"), (2, 1));
+        assert_eq!(overlaps("begin 1\nkill 2\nend 2\nbegin 3\nend 1\nbegin 4\n"), (3, 2));
+    }
 }

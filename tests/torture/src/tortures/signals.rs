@@ -36,7 +36,7 @@ const IN_FORCE: Duration = Duration::from_secs(5);
 /// C5: a hundred signals a second, of all kinds, while the configuration changes under load.
 pub(crate) async fn all(setting: Setting) -> Result<Verdict, BoxError> {
     let mut verdict = Verdict::default();
-    let seconds = setting.times_among(30, 4, 600);
+    let seconds = setting.times_among(60, 4, 600);
     let one = cluster::soon(setting.program("target")?);
     hail(setting, &mut verdict, "one process", one, seconds).await?;
     hail(setting, &mut verdict, "a cluster", cluster::program(setting, 2)?, seconds).await?;
