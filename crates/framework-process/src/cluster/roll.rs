@@ -20,6 +20,8 @@ pub struct RecycleLimits {
     pub age: Option<Duration>,
     /// It holds so much memory, in bytes.
     pub memory: Option<u64>,
+    /// It holds so much that it is ended at once, in bytes.
+    pub memory_max: Option<u64>,
 }
 
 /// All workers are being replaced.

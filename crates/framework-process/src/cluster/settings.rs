@@ -83,6 +83,9 @@ pub struct RecycleSettings {
     /// With so much memory in use.
     #[schemars(with = "Option<String>")]
     pub memory: Option<ByteSize>,
+    /// With so much in use it is not waited for: it is killed, and started again.
+    #[schemars(with = "Option<String>")]
+    pub memory_max: Option<ByteSize>,
 }
 
 /// How connections come to the workers.
@@ -150,6 +153,12 @@ impl Settings for ClusterSettings {
         if self.silence <= self.heartbeat {
             faults.add("silence", "must be longer than `cluster.heartbeat`").with("heartbeat");
         }
+        let RecycleSettings { memory, memory_max, .. } = self.recycle;
+        if memory.zip(memory_max).is_some_and(|(soft, hard)| soft >= hard) {
+            faults
+                .add("recycle.memory", "must be less than `cluster.recycle.memory_max`")
+                .with("recycle.memory_max");
+        }
         for slot in self.slots.keys().filter(|slot| slot.parse::<u32>().is_err()) {
             faults.add(&format!("slots.{slot}"), "must be the number of a slot, like \"0\"");
         }
@@ -180,8 +189,9 @@ impl ClusterSettings {
     /// When workers are replaced though they are well.
     #[must_use]
     pub fn recycle_limits(&self) -> RecycleLimits {
-        let RecycleSettings { requests, age, memory } = self.recycle;
-        RecycleLimits { requests, age, memory: memory.map(|memory| memory.bytes()) }
+        let RecycleSettings { requests, age, memory, memory_max } = self.recycle;
+        let bytes = |size: Option<ByteSize>| size.map(|size| size.bytes());
+        RecycleLimits { requests, age, memory: bytes(memory), memory_max: bytes(memory_max) }
     }
 
     /// The variables and keys of the worker in `slot`, those for all workers first.
@@ -225,13 +235,18 @@ mod tests {
             silence: Duration::from_millis(500),
             heartbeat: Duration::from_secs(1),
             boot_timeout: Duration::ZERO,
+            recycle: RecycleSettings {
+                memory: Some(ByteSize::mib(2)),
+                memory_max: Some(ByteSize::mib(2)),
+                ..RecycleSettings::default()
+            },
             slots: [("first".to_owned(), SlotSettings::default())].into(),
             ..ClusterSettings::default()
         };
         let mut faults = Faults::new();
         settings.validate(&mut faults);
         let found: Vec<_> = faults.iter().map(|fault| fault.key().to_owned()).collect();
-        assert_eq!(found, ["boot_timeout", "silence", "slots.first"]);
+        assert_eq!(found, ["boot_timeout", "silence", "recycle.memory", "slots.first"]);
     }
 
     #[test]

@@ -39,6 +39,7 @@ struct World {
     fewest: usize,
     most: usize,
     requests: u64,
+    memory: BTreeMap<WorkerId, u64>,
 }
 
 const BOOT: Duration = Duration::from_millis(100);
@@ -58,6 +59,7 @@ impl World {
             fewest: usize::MAX,
             most: 0,
             requests: 0,
+            memory: BTreeMap::new(),
         };
         world.supervisor.scale(workers, now);
         world
@@ -128,7 +130,8 @@ impl World {
                     Behaviour::Silent if age > BOOT => {}
                     _ if age >= BOOT => {
                         self.supervisor.event(Event::Ready(id), self.now);
-                        let beat = Beat { rss: 0, requests: self.requests };
+                        let rss = self.memory.get(&id).copied().unwrap_or(0);
+                        let beat = Beat { rss, requests: self.requests };
                         self.supervisor.event(Event::Beat(id, beat), self.now);
                     }
                     _ => {}
@@ -408,6 +411,28 @@ fn what_is_worn_is_recycled_one_at_a_time_and_start_first() {
     world.run(Duration::from_secs(20));
     assert!((1..=3).contains(&world.launches()), "{}", world.launches());
     assert_eq!((world.fewest, world.most), (3, 4));
+}
+
+#[test]
+fn a_worker_with_too_much_memory_is_killed_at_once_and_one_with_much_is_replaced_first() {
+    let recycle = RecycleLimits { memory: Some(100), memory_max: Some(200), ..Default::default() };
+    let mut world = World::new(3, Rules { recycle, ..rules() });
+    world.run(Duration::from_secs(2));
+    let workers = [0, 1, 2].map(|slot| world.current(slot));
+    world.watch();
+    world.memory = [(workers[0], 250), (workers[1], 300), (workers[2], 199)].into();
+    world.run(Duration::from_secs(20));
+    let killed = |world: &World| -> Vec<_> {
+        let kills = world.log.iter().filter_map(|it| match it {
+            Action::Kill(id) => Some(*id),
+            _ => None,
+        });
+        kills.collect()
+    };
+    assert_eq!(killed(&world), workers[..2]);
+    assert!(!world.supervisor.workers.contains_key(&workers[2]), "it was replaced");
+    assert_eq!(world.supervisor.counts().restarts, [("memory", 3)]);
+    assert!(world.supervisor.is_complete());
 }
 
 #[test]

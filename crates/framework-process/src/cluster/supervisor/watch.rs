@@ -37,6 +37,7 @@ impl Supervisor {
         self.forgive_own_pause(now);
         self.start_what_is_due(now);
         self.end_who_does_not_boot(now);
+        self.kill_the_greediest(now);
         self.give_up_the_silent(now);
         self.end_who_does_not_stop(now);
         self.advance(now);
@@ -100,6 +101,30 @@ impl Supervisor {
                 self.step_failed("the new worker has fallen silent", now);
             }
             self.give_up(id, "silent", now);
+        }
+    }
+
+    /// Ends a worker that holds more memory than any may: there is no time to replace it first. One
+    /// at a time, so that the others go on.
+    fn kill_the_greediest(&mut self, now: Instant) {
+        let Some(limit) = self.rules.recycle.memory_max else { return };
+        let alive = self.workers.iter().filter(|(_, it)| it.let_go.is_none_or(|it| !it.killed));
+        let greediest = alive.max_by_key(|(_, it)| it.beat.rss);
+        let Some((&id, &super::Worker { slot, .. })) =
+            greediest.filter(|(_, it)| it.beat.rss >= limit)
+        else {
+            return;
+        };
+        if self.is_incoming(id) {
+            self.step_failed("the new worker took too much memory", now);
+        }
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.let_go = Some(LetGo { killed: true, ..LetGo::at(now) });
+        worker.state = WorkerState::Draining;
+        self.actions.push(Action::Kill(id));
+        if self.slots[slot as usize].current == Some(id) {
+            self.slots[slot as usize].failures += 1;
+            self.vacant(slot, "memory", now);
         }
     }
 
