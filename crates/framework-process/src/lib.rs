@@ -7,6 +7,8 @@
 //! * [`detach`] goes into the background, and tells the launcher how it went.
 //! * [`StartedBy`] is what the service manager says, [`Notifier`] what it is told.
 //! * [`BlockedSignals`] keeps signals until somebody listens to them.
+//! * [`OrphanReaper`] waits, in the first process of a container, for those whose parents have
+//!   ended.
 //! * [`Privileges`] are those of a user with less power.
 //! * [`DumpFiles`] are the last debug dumps, and [`release_startup_memory`] gives back what only the
 //!   start needed.
@@ -49,6 +51,7 @@ pub mod ipc;
 mod memory;
 #[cfg(feature = "module")]
 mod module;
+mod orphans;
 #[cfg(feature = "cluster")]
 mod planted;
 #[cfg(feature = "pool")]
@@ -101,6 +104,7 @@ pub use self::{
     environment::{StartedBy, StartedByError},
     instance::{Instance, InstanceError},
     memory::release_startup_memory,
+    orphans::OrphanReaper,
     privileges::{Privileges, PrivilegesError},
     run_files::RunFiles,
     signals::BlockedSignals,

@@ -62,6 +62,7 @@ const TORTURES: &[Torture] = &[
         waits,
         tortures::hostile::slow_bodies
     ),
+    torture!("INIT", "orphans that are given to it", waits, tortures::instance::orphans),
     torture!("R1", "one rolling restart after the other", tortures::roll::rolling),
     torture!("R3", "binaries that replace a cluster, or cannot", tortures::upgrade::of_a_cluster),
     torture!("R3-ONE", "binaries that replace one process, or cannot", tortures::upgrade::of_one),

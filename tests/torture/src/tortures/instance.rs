@@ -16,7 +16,7 @@ use rand::{RngExt as _, rngs::StdRng};
 use rustix::process::Signal;
 use tokio::{
     task::JoinSet,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::cluster;
@@ -327,6 +327,30 @@ fn overlaps(said: &str) -> (usize, usize) {
     }
     (begun, overlaps)
 }
+
+/// INIT: the first process of a container, to which an orphan is given that ends.
+pub(crate) async fn orphans(setting: Setting) -> Result<Verdict, BoxError> {
+    let mut verdict = Verdict::default();
+    let target = setting.program("target")?;
+    let target = target.binary().to_str().ok_or("no text")?.to_owned();
+    let process = setting.program("init")?.argument(target).start().await?;
+    let began = Instant::now();
+    while process.zombies() == 0 && began.elapsed() < ORPHANED {
+        sleep(LOOK).await;
+    }
+    verdict.require(process.zombies() == 1, || "no orphan was given to it".to_owned());
+    while process.zombies() > 0 && began.elapsed() < ORPHANED + REAPED {
+        sleep(LOOK).await;
+    }
+    verdict.figure(format_args!("gone after {:.1?}", began.elapsed()));
+    verdict.require(process.zombies() == 0, || "nobody waits for the orphan".to_owned());
+    cluster::stop(process, &mut verdict).await?;
+    Ok(verdict)
+}
+
+/// How long it may take until an orphan that has ended is waited for, and how often is looked.
+const REAPED: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// P3: whoever holds the file is killed, and started again; and a cluster, whose workers are still
 /// there then.

@@ -9,10 +9,10 @@ use framework_app::{ReadyApp, RunError, RunningApp};
 use framework_core::Lifecycle;
 use framework_observability::{Metrics, TelemetryGuard};
 use framework_process::{
-    ClusterCommands, ControlServer, Predecessor, Reporter, RunFiles, WorkerLink, let_go_of_output,
-    release_startup_memory,
+    ClusterCommands, ControlServer, OrphanReaper, Predecessor, Reporter, RunFiles, WorkerLink,
+    let_go_of_output, release_startup_memory,
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::sleep};
 
 use super::start;
 use crate::{
@@ -27,6 +27,10 @@ use crate::{
 
 /// How long blocking work that nobody waits for may hold up the end of the process.
 const BLOCKING_GRACE: Duration = Duration::from_millis(500);
+
+/// How long after readiness memory is given back again, for what the start has set going has had its
+/// first turn; and how long after that once more, for the first seconds are over.
+const GIVE_BACK_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 
 /// An application that is about to start, and all that it takes from the process.
 pub(super) struct Served {
@@ -68,6 +72,8 @@ impl Served {
         let Self { held, predecessor, files, role, mut reporter, .. } = *self;
         let lifecycle = ready.lifecycle().clone();
         signals.attach(&lifecycle);
+        let _reaper = OrphanReaper::start()
+            .inspect_err(|error| tracing::warn!(%error, "nobody waits for orphans"));
         let ended = runtime.block_on(async {
             let place = || {
                 let Some(predecessor) = predecessor else { return };
@@ -165,16 +171,32 @@ async fn run(
             tracing::debug!("{line}");
         }
     }
-    match release_startup_memory() {
-        Ok(bytes) => tracing::debug!(bytes, "gave back what only the start needed"),
-        Err(error) => tracing::debug!(%error, "keeps what only the start needed"),
-    }
+    give_back();
     if let Some(reporter) = reporter.take()
         && let Err(error) = reporter.ready()
     {
         tracing::warn!(%error, "cannot let go of the terminal");
     }
-    running.run().await
+    tokio::select! {
+        ended = running.run() => ended,
+        never = give_back_later() => match never {},
+    }
+}
+
+/// Gives back what memory is not needed any more, and so often is enough; never completes.
+async fn give_back_later() -> Infallible {
+    for wait in GIVE_BACK_AFTER {
+        sleep(wait).await;
+        give_back();
+    }
+    future::pending().await
+}
+
+fn give_back() {
+    match release_startup_memory() {
+        Ok(bytes) => tracing::debug!(bytes, "gave back what only the start needed"),
+        Err(error) => tracing::debug!(%error, "keeps what only the start needed"),
+    }
 }
 
 /// One line with all that an operator wants to know of a cluster at first.
