@@ -2,7 +2,8 @@ use std::{fmt, sync::Arc};
 
 use framework_config::ConfigHandle;
 use framework_core::{
-    ClusterView, Context, Lifecycle, Need, OptionalNeed, Phase, Registrar, SlotTable,
+    ClusterView, Collected, Context, Inspect, Lifecycle, Need, OptionalNeed, Phase, Registrar,
+    SlotTable,
 };
 use framework_http::{HttpHandle, Readiness};
 use framework_observability::{AppIdentity, HealthBoard, LogLevel, Metrics};
@@ -18,6 +19,7 @@ pub struct AdminState {
     pub(crate) level: LogLevel,
     pub(crate) config: Option<Arc<ConfigHandle>>,
     pub(crate) cluster: Option<Arc<dyn ClusterView>>,
+    pub(crate) inspections: Option<Collected<Inspect>>,
     values: Arc<SlotTable>,
 }
 
@@ -29,6 +31,7 @@ pub(crate) struct Needs {
     level: Need<LogLevel>,
     config: OptionalNeed<ConfigHandle>,
     cluster: OptionalNeed<dyn ClusterView>,
+    inspections: Collected<Inspect>,
 }
 
 impl AdminState {
@@ -48,6 +51,7 @@ impl AdminState {
             level: LogLevel::detached(),
             config: None,
             cluster: None,
+            inspections: None,
             values: Arc::default(),
         }
     }
@@ -63,6 +67,13 @@ impl AdminState {
     #[must_use]
     pub fn config(mut self, config: ConfigHandle) -> Self {
         self.config = Some(Arc::new(config));
+        self
+    }
+
+    /// Shows what modules say of themselves.
+    #[must_use]
+    pub fn inspections(mut self, inspections: Collected<Inspect>) -> Self {
+        self.inspections = Some(inspections);
         self
     }
 
@@ -108,6 +119,7 @@ impl Needs {
             level: reg.need(),
             config: reg.need_optional(),
             cluster: reg.need_optional(),
+            inspections: reg.collect(),
         }
     }
 
@@ -120,6 +132,7 @@ impl Needs {
             level: LogLevel::clone(&cx.get(&self.level)),
             config: cx.get_optional(&self.config),
             cluster: cx.get_optional(&self.cluster),
+            inspections: Some(self.inspections.clone()),
             values: Arc::clone(&cx.environment().slots),
         }
     }

@@ -2,7 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use framework_app::Budgets;
 use framework_config::{Config, ConfigExt as _};
-use framework_core::{Module, Registrar};
+use framework_core::{Collected, Inspect, Module, Registrar};
 use framework_process::ClusterSettings;
 
 use crate::{AppSettings, ShutdownSettings};
@@ -31,13 +31,21 @@ use crate::{AppSettings, ShutdownSettings};
 #[derive(Debug, Default)]
 pub struct AppModule {
     shutdown: Arc<OnceLock<Config<ShutdownSettings>>>,
+    inspections: Inspections,
 }
+
+/// What modules say of themselves, once all have registered.
+pub(crate) type Inspections = Arc<OnceLock<Collected<Inspect>>>;
 
 impl AppModule {
     /// A module that has not registered.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(crate) fn inspections(&self) -> Inspections {
+        Arc::clone(&self.inspections)
     }
 
     /// Sets the budgets of an application's end to what the section `shutdown` says, for
@@ -66,5 +74,6 @@ impl Module for AppModule {
         reg.config::<ClusterSettings>("cluster");
         let shutdown = reg.config::<ShutdownSettings>("shutdown");
         let _ = self.shutdown.set(shutdown);
+        let _ = self.inspections.set(reg.collect::<Inspect>());
     }
 }

@@ -12,6 +12,7 @@ use framework_process::{ClusterSettings, Notifier};
 use crate::{
     AppModule, AppSettings, ShutdownSettings, codes,
     manager::{HandedOver, HandedOverModule},
+    module::Inspections,
 };
 
 /// An application with the configuration that the command line says.
@@ -22,6 +23,7 @@ pub(crate) struct Prepared {
     pub(crate) identity: AppIdentity,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) board: Arc<HealthBoard>,
+    pub(crate) inspections: Inspections,
 }
 
 /// A configuration that was loaded, perhaps, and what is to be known of it before planning.
@@ -85,6 +87,7 @@ impl Configured {
         let config = module.handle();
         let settings = AppModule::new();
         let observability = ObservabilityModule::new(&identity);
+        let inspections = settings.inspections();
         let (metrics, board) = (observability.metrics(), observability.health_board());
         let app = app
             .adjust_budgets(settings.adjust())
@@ -92,7 +95,7 @@ impl Configured {
             .default_modules(settings)
             .default_modules(observability.log_level(level))
             .default_modules(sockets);
-        Prepared { app, config, identity, metrics, board }
+        Prepared { app, config, identity, metrics, board, inspections }
     }
 }
 

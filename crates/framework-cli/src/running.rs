@@ -5,7 +5,7 @@ use std::{
 
 use framework_config::{ConfigHandle, ReloadOutcome, ReloadTrigger};
 use framework_core::{EventKind, HealthStatus, Lifecycle, Phase};
-use framework_observability::{AppIdentity, HealthBoard, Metrics, TelemetryGuard};
+use framework_observability::{AppIdentity, HealthBoard, Metrics, TelemetryGuard, inspections};
 use framework_process::{Progress, Refused};
 use framework_registry::Graph;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::{
     Exit,
     manager::HandedOver,
+    module::Inspections,
     operator::{Operator, Target},
     succession::{Heir, Succession},
 };
@@ -30,6 +31,7 @@ pub(crate) struct Running {
     pub(crate) config: ConfigHandle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) board: Arc<HealthBoard>,
+    pub(crate) inspections: Inspections,
     pub(crate) log: TelemetryGuard,
     pub(crate) runtime: Handle,
     /// `None` in a worker, whose primary looks after that.
@@ -102,6 +104,7 @@ impl Target for Running {
             .map(|event| json!({"at_seconds": event.at.as_secs_f64(), "event": format!("{:?}", event.kind)}))
             .collect();
         let checks: Vec<_> = self.board.checks().iter().map(|check| format!("{check:?}")).collect();
+        let inspected = self.inspections.get().map(inspections);
         let config = self.config.report();
         let reloads: Vec<_> = self.config.history().iter().map(|record| record.to_json()).collect();
         json!({
@@ -117,6 +120,7 @@ impl Target for Running {
             "checks": checks,
             "config": config.map(|config| config.to_json()),
             "reloads": reloads,
+            "inspections": inspected,
             "lost_log_lines": self.log.lost_lines(),
             "metrics": self.metrics.render(None).text,
         })

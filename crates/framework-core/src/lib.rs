@@ -47,6 +47,7 @@ mod error;
 mod event;
 mod gate;
 mod health;
+mod inspect;
 mod issue;
 mod key;
 mod lifecycle;
@@ -77,6 +78,7 @@ pub use self::{
     event::{EventKind, LifecycleEvent, Observe, Outcome},
     gate::GateView,
     health::{Check, DynCheck, Health, HealthStatus},
+    inspect::Inspect,
     issue::{ErrorCode, Issue, Place},
     key::{Key, short_type_name},
     lifecycle::{Lifecycle, ModuleState, ModuleStatus, Phase, ShutdownReason, Startup},

@@ -42,6 +42,7 @@
 
 mod codes;
 mod health;
+mod inspections;
 mod metrics;
 mod module;
 mod observer;
@@ -54,6 +55,7 @@ pub use self::{
         CheckReport, CheckStanding, CheckState, HealthBoard, HealthCheck, HealthOptions,
         HealthReport, HealthRunner, HealthSettings, MemoryReport,
     },
+    inspections::inspections,
     metrics::{
         AppIdentity, ConfigMetrics, Counter, ErrorSeverity, Exposition, Family, FrameworkMetrics,
         Gauge, HandledRequest, HealthMetrics, Histogram, HttpClientMetrics, HttpRequestMetrics,

@@ -13,6 +13,9 @@ use nix::{
     fcntl::{FcntlArg, fcntl},
     libc,
 };
+use rustix::process::{Pid, test_kill_process};
+
+use crate::planted::{self, PlantedBug};
 
 /// How often the file may be replaced while it is opened, before something is wrong with it.
 const ATTEMPTS: usize = 100;
@@ -83,7 +86,7 @@ impl Instance {
         let failed = |source| InstanceError::File { path: path.to_owned(), source };
         for _ in 0..ATTEMPTS {
             let file = open(path).map_err(failed)?;
-            if !lock(&file).map_err(failed)? {
+            if is_taken(&file).map_err(failed)? {
                 let pid = read_pid(&file);
                 return Err(InstanceError::Held { path: path.to_owned(), pid });
             }
@@ -167,6 +170,15 @@ fn is_for_everybody(path: &Path) -> bool {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = std::fs::metadata(directory.unwrap_or(Path::new(".")));
     directory.is_ok_and(|directory| directory.mode() & 0o002 != 0)
+}
+
+/// Locks the file, unless somebody else has.
+fn is_taken(file: &File) -> io::Result<bool> {
+    if planted::has(PlantedBug::TrustsNumbers) {
+        let holder = read_pid(file).and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        return Ok(holder.is_some_and(|pid| test_kill_process(pid).is_ok()));
+    }
+    Ok(!lock(file)?)
 }
 
 /// A lock of the open file, and not of the process: those of the process go with the first

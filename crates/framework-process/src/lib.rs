@@ -52,7 +52,6 @@ mod memory;
 #[cfg(feature = "module")]
 mod module;
 mod orphans;
-#[cfg(feature = "cluster")]
 mod planted;
 #[cfg(feature = "pool")]
 mod pool;

@@ -1,7 +1,11 @@
-use std::{num::NonZeroUsize, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
 use framework_config::{ConfigExt as _, Faults, Settings, duration};
-use framework_core::{Module, Registrar};
+use framework_core::{Inspect, Module, Registrar};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -118,8 +122,18 @@ impl Module for WorkerPoolModule {
 
     fn register(self, reg: &mut Registrar<'_>) {
         let settings = reg.config::<WorkerPoolSettings>("worker_pool");
+        let made = Arc::<OnceLock<Weak<WorkerPool>>>::default();
+        let seen = Arc::clone(&made);
+        reg.contribute(Inspect::maybe(move || {
+            Some(seen.get()?.upgrade()?.stats().to_json().to_string())
+        }));
         let pool =
             reg.provide(move |_cx| async move { Ok(WorkerPool::new(&settings.get().pool())?) });
+        let own = pool.clone();
+        reg.setup("show", move |cx| async move {
+            let _ = made.set(Arc::downgrade(&cx.get(&own)));
+            Ok(())
+        });
         reg.teardown("drain", move |cx| async move {
             for job in cx.get(&pool).drain(DRAIN).await {
                 tracing::warn!(job = job.name, age = ?job.age, running = job.running, "abandoned");

@@ -1,12 +1,13 @@
-/// A mistake that a cluster makes on purpose. Each is made by process managers that people use.
+/// A mistake that processes make on purpose. Each is made by process managers that people use.
 ///
-/// The processes of a cluster have nothing in common but their environment: the mistake is the one
+/// The processes of an application have nothing in common but their environment: the mistake is the one
 /// that `TORTURE_PLANTED` names there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "planted-bugs"),
     expect(unreachable_pub, reason = "it is public where mistakes are compiled in")
 )]
+#[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "a cluster makes most of them"))]
 pub enum PlantedBug {
     /// A worker that is to be replaced is stopped before the new one is ready.
     StopsFirst,
@@ -16,6 +17,10 @@ pub enum PlantedBug {
     OwnSockets,
     /// A new process is taken to be ready as soon as it has started.
     BlindSuccession,
+    /// Workers that never start are tried for ever.
+    NeverGivesUp,
+    /// A PID file is taken to be free if no process has the number in it.
+    TrustsNumbers,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -28,6 +33,8 @@ impl PlantedBug {
             "no-lending" => Self::NoLending,
             "own-sockets" => Self::OwnSockets,
             "blind-succession" => Self::BlindSuccession,
+            "never-gives-up" => Self::NeverGivesUp,
+            "trusts-numbers" => Self::TrustsNumbers,
             _ => return None,
         })
     }

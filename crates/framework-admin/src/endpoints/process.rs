@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use axum::{extract::State, response::Response};
 use framework_core::ModuleState;
+use framework_observability::inspections;
 use serde_json::{Map, Value, json};
 
 use super::json;
@@ -28,6 +29,7 @@ pub(super) async fn show(State(state): State<AdminState>) -> Response {
         "http": http(&state),
         "runtime": runtime(),
         "system": system(&state),
+        "inspections": state.inspections.as_ref().map(inspections),
     }))
 }
 

@@ -1,4 +1,4 @@
-use framework_core::{Check, Context, Health, module_fn};
+use framework_core::{Check, Context, Health, Inspect, module_fn};
 use framework_observability::HealthExt as _;
 
 use crate::rig::Rig;
@@ -120,5 +120,25 @@ async fn the_page_draws_the_graph_and_runs_no_script() {
     assert!(page.body.contains(svg.body.trim()), "the drawing is part of the page");
     assert!(page.body.contains("<h1>till <small>1.2.3 local</small></h1>"), "{}", page.body);
     assert!(!page.body.contains("<script"));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_modules_say_of_themselves_is_shown_under_their_names() {
+    let mail = module_fn("mail", |reg| {
+        reg.contribute(Inspect::new(|| r#"{"waiting": 3}"#.to_owned()));
+        reg.contribute(Inspect::new(|| r#"{"sent": 9}"#.to_owned()));
+    });
+    let till = module_fn("drawer", |reg| {
+        reg.contribute(Inspect::new(|| "open".to_owned()));
+        reg.contribute(Inspect::maybe(|| None));
+    });
+    let rig = Rig::start((mail, till)).await;
+    let shown = rig.json("/debug").await["inspections"].clone();
+    let expected = serde_json::json!({
+        "mail": [{"waiting": 3}, {"sent": 9}],
+        "drawer": "open",
+    });
+    assert_eq!(shown, expected);
     rig.stop().await;
 }

@@ -11,6 +11,7 @@ use super::{
     policy::{Intensity, WHEN_DEGRADED},
     roll::{Roll, Step},
 };
+use crate::planted::{self, PlantedBug};
 
 mod report;
 mod watch;
@@ -357,7 +358,8 @@ impl Supervisor {
         let serving = self.workers.values().any(|it| it.state == WorkerState::Ready);
         let attempts = if self.ever_ready { ATTEMPTS } else { FIRST_ATTEMPTS };
         let in_vain = failures >= attempts || (hopeless && !self.ever_ready);
-        if in_vain && !serving && !self.stopping {
+        let goes_on = planted::has(PlantedBug::NeverGivesUp);
+        if in_vain && !serving && !self.stopping && !goes_on {
             self.failed = Some(ended);
             self.stop(now);
         }

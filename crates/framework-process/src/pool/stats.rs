@@ -32,6 +32,33 @@ pub struct PoolStats {
     pub run: Spread,
 }
 
+impl PoolStats {
+    /// The numbers as JSON, as operators' pages and dumps have them; times in seconds.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let spread = |spread: &Spread| {
+            serde_json::json!({
+                "count": spread.count(),
+                "p50": spread.quantile(0.5).as_secs_f64(),
+                "p99": spread.quantile(0.99).as_secs_f64(),
+            })
+        };
+        serde_json::json!({
+            "workers": self.workers,
+            "overdue": self.overdue,
+            "waiting": self.waiting,
+            "running": self.running,
+            "done": self.done,
+            "panicked": self.panicked,
+            "timed_out": self.timed_out,
+            "skipped": self.skipped,
+            "rejected": self.rejected,
+            "wait_seconds": spread(&self.wait),
+            "run_seconds": spread(&self.run),
+        })
+    }
+}
+
 /// How a time was spread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spread {

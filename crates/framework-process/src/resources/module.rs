@@ -1,7 +1,7 @@
 use std::{future::Future, sync::Arc};
 
 use framework_config::{Config, ConfigExt as _};
-use framework_core::{BoxError, Collected, Context, Module, Registrar};
+use framework_core::{BoxError, Collected, Context, Inspect, Module, Registrar};
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
@@ -115,6 +115,8 @@ impl Module for ResourceModule {
         reg.provide_value(Arc::new(monitor.clone()));
         reg.provide_value(monitor.load());
         let actions = reg.collect::<PressureAction>();
+        let inspected = monitor.clone();
+        reg.contribute(Inspect::maybe(move || Some(inspected.last()?.to_json().to_string())));
 
         let watched = monitor.clone();
         reg.run("watch", move |cx| async move {

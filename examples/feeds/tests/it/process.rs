@@ -77,3 +77,20 @@ async fn an_application_whose_database_answers_becomes_ready() {
     in_time(async { while app.client().get("/readyz").await.status != 200 {} }).await;
     assert_eq!(app.client().get("/health").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_dump_has_what_modules_say_of_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = App::start(dir.path()).await;
+    in_time(async { while app.client().get("/readyz").await.status != 200 {} }).await;
+    let mut dump = command(dir.path());
+    let dump = in_time(dump.arg("dump").stdout(Stdio::piped()).output()).await.unwrap();
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let file = dir.path().join(String::from_utf8(dump.stdout).unwrap().trim());
+    let text = fs::read_to_string(&file).unwrap();
+    fs::remove_file(file).unwrap();
+    let dump: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let said = &dump["inspections"];
+    assert!(said["resources"]["memory"]["rss_bytes"].as_u64().is_some_and(|it| it > 0), "{said:#}");
+    assert!(said["worker-pool"]["workers"].as_u64().is_some_and(|it| it > 0), "{said:#}");
+}

@@ -38,7 +38,7 @@ pub(crate) async fn at_boot(setting: Setting) -> Result<Verdict, BoxError> {
         ] {
             let program = cluster::program(setting, WORKERS)?.set("boot.sin", sin);
             let (place, began) = (program.clone(), Instant::now());
-            let ended = program.spawn()?.ended(LIMIT).await?;
+            let ended = program.spawn()?.ended(GIVEN_UP * 3 / 2).await?;
             slowest = slowest.max(ended.at - began);
             verdict.require(ended.code() == Some(code), || {
                 format!("it ended with {} where workers {sin}", ended.status)

@@ -159,7 +159,7 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
             (Role::Whole(Arc::clone(&own_sockets)), configured.prepare(level, module))
         }
     };
-    let Prepared { app, config, identity, metrics, board } = prepared;
+    let Prepared { app, config, identity, metrics, board, inspections } = prepared;
     let mut ready = app.build().map_err(|error| does_not_fit(&error, Some(config.clone())))?;
     let telemetry = telemetry.expect("a plan holds only if the section of the log does");
 
@@ -216,6 +216,7 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
             config,
             metrics,
             board,
+            inspections,
             log: log.clone(),
             runtime: runtime.handle().clone(),
             succession: (!is_worker).then_some((succession, own_sockets)),
