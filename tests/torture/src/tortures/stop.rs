@@ -45,12 +45,7 @@ pub(crate) async fn plain(setting: Setting) -> Result<Verdict, BoxError> {
 pub(crate) async fn over_tls(setting: Setting) -> Result<Verdict, BoxError> {
     // Handshakes cost both sides more than the requests do.
     let think = [Duration::from_millis(500), Duration::from_secs(2)];
-    let rounds = setting.times(40, 1000);
-    if !setting.soak {
-        anstream::println!(
-            "R9-TLS  {rounds} stops of 100: a build without optimizations encrypts slowly"
-        );
-    }
+    let rounds = setting.times_among(100, 40, 1000);
     stops(setting, rounds, think, 2, || {
         let program = setting.program("target")?;
         let pair = Pair::make()?;
