@@ -67,6 +67,11 @@ impl FileWatch {
         watch
     }
 
+    /// What the files hold, as far as is known.
+    pub(crate) fn seen(&self) -> &Fingerprint {
+        &self.seen
+    }
+
     /// Completes when some file holds something else than before.
     ///
     /// # Cancel safety

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     excerpt::{FilePlace, SourceText, Texts},
     fault::Fault,
+    file_watch::Fingerprint,
     files::{self, Unreadable},
     include::{self, Include},
     node::Node,
@@ -41,6 +42,8 @@ pub(crate) struct Touched {
     pub(crate) files: Vec<PathBuf>,
     /// Directories with the patterns of the files in them.
     pub(crate) patterns: Vec<(PathBuf, String)>,
+    /// What those held that could be read.
+    pub(crate) read: Fingerprint,
 }
 
 impl Reading {
@@ -111,7 +114,10 @@ impl Reading {
             return self.faults.push(fault);
         };
         let text = match self.text_of(path) {
-            Ok(text) => SourceText::new(text),
+            Ok(text) => {
+                self.touched.read.note(path, &text);
+                SourceText::new(text)
+            }
             Err(unreadable) => return self.faults.push(unreadable.fault(&name, by)),
         };
         let Some(mut node) = self.parse(format, &name, text) else { return };

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     error::ConfigError,
+    file_watch::Fingerprint,
     reading::Touched,
     reload::{Flight, History, Owners, Probation, Requests},
     section::Section,
@@ -102,6 +103,14 @@ impl Store {
         paths.sort_unstable();
         paths.dedup();
         paths
+    }
+
+    /// Whether the configuration in force was read from files that hold what these hold. Whatever
+    /// it took from files that values refer to is not known; then nothing is promised.
+    pub(crate) fn was_read_from(&self, files: &Fingerprint) -> bool {
+        self.in_force().is_some_and(|snapshot| {
+            snapshot.references().next().is_none() && snapshot.touched().read == *files
+        })
     }
 
     /// Notes which files the sources have led to.

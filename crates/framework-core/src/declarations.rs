@@ -10,7 +10,7 @@ use std::{
 use crate::{
     AnySlot, BoxModule, Construct, Contributed, Contribution, GateView, Group, GroupId, Issue, Key,
     Lifetime, Order, PanicError, Registrar, Role, Slot, SlotTable, Unclaimed, Unit,
-    contribution::CollectedCell, gate::GateFn, need::AllCell,
+    contribution::CollectedCell, gate::GateFn, key_index::KeyIndex, need::AllCell,
 };
 
 /// A module's position in the order of registration.
@@ -36,8 +36,7 @@ pub struct Declarations {
     pub(crate) needs: Vec<NeedRecord>,
     pub(crate) decorators: Vec<DecoratorRecord>,
     pub(crate) relations: Vec<Relation>,
-    keys: Vec<(Key, Arc<dyn AnySlot>)>,
-    key_index: HashMap<Key, KeyId>,
+    keys: KeyIndex,
     kinds: Vec<Box<dyn Kind>>,
     kind_index: HashMap<TypeId, usize>,
     all: HashMap<TypeId, Box<dyn AnyAll>>,
@@ -238,6 +237,18 @@ struct AllOf<T: ?Sized> {
 // ===== impl Declarations =====
 
 impl Declarations {
+    /// With room for what so many modules are likely to declare, so that thousands of them are not
+    /// copied each time that the lists grow.
+    #[must_use]
+    pub fn with_capacity(modules: usize) -> Self {
+        Self {
+            modules: Vec::with_capacity(modules),
+            providers: Vec::with_capacity(modules),
+            needs: Vec::with_capacity(4 * modules),
+            ..Self::default()
+        }
+    }
+
     /// Asks `module` what it offers and uses.
     ///
     /// # Errors
@@ -315,7 +326,7 @@ impl Declarations {
     /// after that.
     #[must_use]
     pub fn take_slots(&mut self) -> SlotTable {
-        SlotTable::new(std::mem::take(&mut self.key_index), std::mem::take(&mut self.keys))
+        SlotTable::new(std::mem::take(&mut self.keys))
     }
 
     /// The values offered.
@@ -337,18 +348,18 @@ impl Declarations {
     /// Panics if `id` is of another application.
     #[must_use]
     pub fn key(&self, id: KeyId) -> Key {
-        self.keys[id.index()].0
+        self.keys.slots()[id.index()].key()
     }
 
     /// Every key, by position.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
-        self.keys.iter().map(|(key, _)| *key)
+        self.keys.slots().iter().map(|slot| slot.key())
     }
 
     /// How many keys were named.
     #[must_use]
     pub fn key_count(&self) -> usize {
-        self.keys.len()
+        self.keys.slots().len()
     }
 
     /// The wrappers around values.
@@ -379,11 +390,8 @@ impl Declarations {
     where
         T: ?Sized + Send + Sync + 'static,
     {
-        let id = *self.key_index.entry(key).or_insert_with(|| {
-            self.keys.push((key, Arc::new(Slot::<T>::new(key))));
-            KeyId::at(self.keys.len() - 1)
-        });
-        let slot = Arc::clone(&self.keys[id.index()].1).into_any();
+        let id = self.keys.position_or_add(key, || Arc::new(Slot::<T>::new(key)));
+        let slot = Arc::clone(&self.keys.slots()[id.index()]).into_any();
         (id, slot.downcast().expect("slots are keyed by their type"))
     }
 

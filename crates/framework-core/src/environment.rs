@@ -1,12 +1,11 @@
 use std::{
     any::{Any, TypeId},
-    collections::HashMap,
     fmt,
     sync::Arc,
 };
 
 use crate::{
-    AnySlot, BoxError, BoxFuture, Clock, Key, KeyId, Lifecycle, ModuleId, Slot, SystemClock,
+    BoxError, BoxFuture, Clock, Key, Lifecycle, ModuleId, Slot, SystemClock, key_index::KeyIndex,
 };
 
 /// Runs tasks on behalf of modules, so that each task has an owner that ends it.
@@ -55,8 +54,7 @@ impl Spawn for Nobody {
 /// ask for. Everyone else declares a [`Need`](crate::Need), which is checked before anything starts.
 #[derive(Default)]
 pub struct SlotTable {
-    index: HashMap<Key, KeyId>,
-    slots: Vec<(Key, Arc<dyn AnySlot>)>,
+    index: KeyIndex,
 }
 
 impl SlotTable {
@@ -70,14 +68,15 @@ impl SlotTable {
     #[must_use]
     pub fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
         let wanted = |key: &Key| key.value_type() == TypeId::of::<T>() && key.name() == Some(name);
-        let (key, _) = self.slots.iter().find(|(key, _)| wanted(key))?;
-        self.find(*key)
+        let key = self.index.slots().iter().map(|slot| slot.key()).find(wanted)?;
+        self.find(key)
     }
 
     /// The slot of a key, for layers.
     #[must_use]
     pub fn slot<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Option<&Slot<T>> {
-        let slot: &(dyn Any + Send + Sync) = self.slots[self.index.get(&key)?.index()].1.as_any();
+        let slot: &(dyn Any + Send + Sync) =
+            self.index.slots()[self.index.position(&key)?.index()].as_any();
         slot.downcast_ref()
     }
 
@@ -87,10 +86,11 @@ impl SlotTable {
         if let Some(slot) = self.slot(key) {
             return slot.set(value);
         }
-        let slot = Slot::new(key);
-        slot.set(value);
-        self.index.insert(key, KeyId::at(self.slots.len()));
-        self.slots.push((key, Arc::new(slot)));
+        self.index.position_or_add(key, || {
+            let slot = Slot::new(key);
+            slot.set(value);
+            Arc::new(slot)
+        });
     }
 
     fn find<T: ?Sized + Send + Sync + 'static>(&self, key: Key) -> Option<Arc<T>> {
@@ -100,13 +100,13 @@ impl SlotTable {
 
 impl SlotTable {
     /// Takes over what the declarations know of keys.
-    pub(crate) fn new(index: HashMap<Key, KeyId>, slots: Vec<(Key, Arc<dyn AnySlot>)>) -> Self {
-        Self { index, slots }
+    pub(crate) fn new(index: KeyIndex) -> Self {
+        Self { index }
     }
 }
 
 impl fmt::Debug for SlotTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SlotTable").field("slots", &self.slots.len()).finish()
+        f.debug_struct("SlotTable").field("slots", &self.index.slots().len()).finish()
     }
 }

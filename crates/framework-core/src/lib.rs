@@ -50,6 +50,7 @@ mod health;
 mod inspect;
 mod issue;
 mod key;
+mod key_index;
 mod lifecycle;
 mod load;
 mod module;

@@ -74,7 +74,8 @@ impl Plan {
     ///
     /// Returns everything that is wrong with the declarations.
     pub fn new(modules: impl IntoIterator<Item = BoxModule>) -> Result<Self, PlanError> {
-        let mut declarations = Declarations::default();
+        let modules = modules.into_iter();
+        let mut declarations = Declarations::with_capacity(modules.size_hint().0);
         let mut issues = register(&mut declarations, modules);
         let observers = declarations.collected::<Observe>();
         declarations.seal();

@@ -12,8 +12,8 @@ use super::{
     files::Files,
     name::Name,
     render::{
-        APP_CONFIG, APP_GITIGNORE, APP_GREETING, APP_LIB, APP_MAIN, APP_MANIFEST, APP_README,
-        APP_TESTS,
+        APP_BUILD, APP_CONFIG, APP_GITIGNORE, APP_GREETING, APP_LIB, APP_MAIN, APP_MANIFEST,
+        APP_README, APP_TESTS,
     },
 };
 use crate::workspace::Workspace;
@@ -49,6 +49,7 @@ pub(crate) fn app(
         (".gitignore", APP_GITIGNORE),
         ("Cargo.toml", APP_MANIFEST),
         ("README.md", APP_README),
+        ("build.rs", APP_BUILD),
         ("config/app.toml", APP_CONFIG),
         ("src/main.rs", APP_MAIN),
         ("src/lib.rs", APP_LIB),

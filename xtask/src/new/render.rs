@@ -19,6 +19,7 @@ macro_rules! template {
 
 pub(super) const APP_MANIFEST: Template = template!("app/Cargo.toml.j2");
 pub(super) const APP_README: Template = template!("app/README.md.j2");
+pub(super) const APP_BUILD: Template = template!("app/build.rs.j2");
 pub(super) const APP_CONFIG: Template = template!("app/app.toml.j2");
 pub(super) const APP_GITIGNORE: Template = template!("app/gitignore.j2");
 pub(super) const APP_GREETING: Template = template!("app/greeting.rs.j2");

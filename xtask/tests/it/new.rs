@@ -41,6 +41,7 @@ fn a_new_application_has_a_binary_a_library_a_configuration_and_tests() {
     assert!(read(&app, "config/app.toml").contains("[greeting]"));
     assert!(read(&app, "tests/it/main.rs").contains("use web_shop::app;"));
     assert_eq!(read(&app, ".gitignore"), "/data\n/target\n");
+    assert!(read(&app, "build.rs").contains("DEP_FRAMEWORK_LINK_ARG"));
     assert!(read(&app, "README.md").contains("WEB_SHOP_GREETING__TEXT"));
 }
 

@@ -9,12 +9,17 @@ use std::{
 use crate::files::MAX_BYTES;
 
 /// What some files hold, in short. Only compared within one process.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     files: BTreeMap<PathBuf, u64>,
 }
 
 impl Fingerprint {
+    /// Notes what the file at `path` held when it was read.
+    pub(crate) fn note(&mut self, path: &Path, text: &str) {
+        self.files.insert(path.to_owned(), hash_of(text.as_bytes()));
+    }
+
     /// Reads `paths`; those that are not there, or are no files, have no part in it.
     pub(crate) fn take<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
         let file = |path: &Path| Some((path.to_owned(), hash(path)?));
@@ -29,7 +34,11 @@ fn hash(path: &Path) -> Option<u64> {
     }
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
+    Some(hash_of(&bytes))
+}
+
+fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(&bytes);
-    Some(hasher.finish())
+    hasher.write(bytes);
+    hasher.finish()
 }

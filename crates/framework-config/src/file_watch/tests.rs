@@ -140,3 +140,34 @@ async fn a_directory_that_was_replaced_is_watched_anew() {
     let armed = rig.script.armed.lock().unwrap();
     assert_eq!(*armed, [BTreeSet::from([path.clone()]), BTreeSet::from([path])]);
 }
+
+#[tokio::test]
+async fn it_is_known_whether_the_files_are_those_that_were_read() {
+    let mut rig = Rig::new(Script::default()).await;
+    assert!(rig.watch.store.was_read_from(rig.watch.seen()));
+    rig.write("[limits]\nqueue = 2");
+    rig.watch.seen = rig.watch.fingerprint().await;
+    assert!(!rig.watch.store.was_read_from(rig.watch.seen()));
+    rig.write("[limits]\nqueue = 1");
+    fs::write(rig.directory.path().join("local.toml"), "[limits]").unwrap();
+    rig.watch.seen = rig.watch.fingerprint().await;
+    assert!(!rig.watch.store.was_read_from(rig.watch.seen()), "one more file counts");
+}
+
+#[tokio::test]
+async fn what_values_refer_to_is_not_taken_for_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("queue"), "1").unwrap();
+    let text = format!("[limits]\nqueue = \"${{file:{}}}\"", at("queue").display());
+    fs::write(at("app.toml"), text).unwrap();
+    let mut config =
+        LiveConfig::new(Sources::standard("shop").dir(directory.path()).env([("A", "b")]));
+    let _ = config.section::<Limits>("limits");
+    let store = Arc::clone(config.load().unwrap().store());
+    // What is gone has no part in what the files hold.
+    fs::remove_file(at("queue")).unwrap();
+    let script = Box::new(Script::default());
+    let watch = FileWatch::start(Arc::clone(&store), script, Duration::from_secs(5)).await;
+    assert!(!store.was_read_from(watch.seen()));
+}

@@ -30,7 +30,10 @@ pub(crate) async fn serve(
         None => None,
     };
     // Whatever changed between loading and now sent its event to nobody.
-    if files.is_some() && !is_unchanged(&handle).await {
+    if let Some(files) = &files
+        && !store.was_read_from(files.seen())
+        && !is_unchanged(&handle).await
+    {
         handle.reload_for(ReloadTrigger::File).await;
     }
     loop {

@@ -165,3 +165,14 @@ async fn the_last_file_counts_however_many_reloads_were_asked_for() {
     }
     assert!(reloads < 50, "{reloads} reloads for 10000 requests");
 }
+
+#[tokio::test]
+async fn a_change_before_anybody_watched_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("app.toml");
+    write(&file, 1);
+    let mut rig = Rig::new(directory.path(), NEVER);
+    // Nothing was awaited since the file was read, so nobody watches it yet.
+    write(&file, 2);
+    rig.becomes(2).await;
+}
