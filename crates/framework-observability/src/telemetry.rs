@@ -7,6 +7,7 @@ mod level;
 #[cfg(test)]
 mod lines;
 mod output;
+mod panics;
 mod pretty;
 mod settings;
 mod subscriber;
@@ -35,6 +36,7 @@ pub use self::{
 };
 use self::{
     layer::{LineLayer, Look},
+    panics::tell_of_panics,
     subscriber::SpansOnDemand,
 };
 
@@ -183,7 +185,9 @@ impl Telemetry {
         if alone { Dispatch::new(SpansOnDemand(subscriber)) } else { Dispatch::new(subscriber) }
     }
 
-    /// Makes this the process's way to log.
+    /// Makes this the process's way to log. Panics are logged too from now on, with their place and,
+    /// where `RUST_BACKTRACE` asks for it, the way there; by the hook that was there before only
+    /// where nothing is logged.
     ///
     /// # Errors
     ///
@@ -192,6 +196,7 @@ impl Telemetry {
         let guard = TelemetryGuard { level: self.level.clone(), output: self.output.clone() };
         tracing::dispatcher::set_global_default(self.dispatch())
             .map_err(|_| TelemetryError::Installed)?;
+        tell_of_panics();
         Ok(guard)
     }
 }

@@ -1,6 +1,6 @@
 //! Whatever goes wrong while a process starts or runs: it is stopped in order, in time, and told.
 
-use std::{future, time::Duration};
+use std::{fs, future, sync::Arc, time::Duration};
 
 use framework_core::{BoxError, BoxModule, Context, Registrar, module_fn};
 
@@ -117,4 +117,37 @@ fn what_hangs_in_any_stage_is_ended_at_its_deadline_and_the_rest_stops_in_revers
         );
     }
     check("running", "hang", "error[E0212]: `orders` did not stop within 1");
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log_and_what_fails_for_good_leaves_a_dump() {
+    let place = Arc::new(tempfile::tempdir().unwrap());
+    let process = Process::start_at(
+        &place,
+        "fault-running-panic",
+        "--set telemetry.log.format=json --pid-file app.pid",
+    );
+    let (code, said) = process.ends_within(LIMIT + Duration::from_secs(3));
+    assert_eq!(code, 70, "{said}");
+    let lines: Vec<serde_json::Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| line["message"] == "panicked: this test panics on purpose")
+        .collect();
+    assert_eq!(told.len(), 1, "{said}");
+    let place_of_it = told[0]["fields"]["place"].as_str().unwrap();
+    assert!(place_of_it.starts_with("crates/framework-cli/tests/it/faults.rs:"), "{place_of_it}");
+    assert_eq!(told[0]["level"], "ERROR");
+    assert!(!said.contains("RUST_BACKTRACE"), "nobody else tells of it: {said}");
+    let wrote = lines.iter().find(|line| line["message"] == "`orders` has failed: wrote a dump");
+    let dump = wrote.and_then(|line| line["fields"]["dump"].as_str()).expect(&said);
+    let dump = fs::read_to_string(place.path().join(dump)).unwrap();
+    let dump: serde_json::Value = serde_json::from_str(&dump).unwrap();
+    assert_eq!(dump["status"]["app"], "test");
+    let of_orders = dump["status"]["modules"].as_array().unwrap();
+    assert!(
+        of_orders.iter().any(|it| it["name"] == "stock" && it["state"] == "running"),
+        "{dump:#}"
+    );
 }

@@ -71,9 +71,10 @@ where
 
     fn on_record(&self, id: &Id, record: &Record<'_>, cx: Context<'_, S>) {
         let Some(span) = cx.span(id) else { return };
-        if let Some(values) = span.extensions_mut().get_mut::<Values>() {
-            record.record(values);
-        }
+        // A value may panic when it is to be shown, and the line about that needs the lock.
+        let Some(mut values) = span.extensions().get::<Values>().cloned() else { return };
+        record.record(&mut values);
+        span.extensions_mut().replace(values);
     }
 
     fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {

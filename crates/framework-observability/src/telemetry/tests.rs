@@ -328,3 +328,28 @@ fn a_pretty_line_names_spans_with_their_values_and_commands_no_terminal() {
          path=a\\u{1b}[2Jb name=\"x\\u{7}\" n=1\n"
     );
 }
+
+#[test]
+fn a_value_that_panics_when_it_is_shown_does_not_hold_up_the_line_about_that() {
+    struct Sour;
+    impl fmt::Debug for Sour {
+        fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            // As whatever logs a panic does.
+            error!("it cannot be shown");
+            panic!("it cannot be shown")
+        }
+    }
+    let (telemetry, lines) = json_at("info");
+    with_default(&telemetry.dispatch(), || {
+        let span = info_span!("work", taste = tracing::field::Empty);
+        let _in_work = span.enter();
+        info!("before");
+        let shown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            span.record("taste", tracing::field::debug(Sour));
+        }));
+        assert!(shown.is_err());
+        info!("after");
+    });
+    let said: Vec<_> = lines.json().iter().map(|line| line["message"].clone()).collect();
+    assert_eq!(said.last(), Some(&json!("after")), "{said:?}");
+}

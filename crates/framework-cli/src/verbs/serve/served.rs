@@ -6,13 +6,13 @@ use std::{
 };
 
 use framework_app::{ReadyApp, RunError, RunningApp};
-use framework_core::Lifecycle;
+use framework_core::{Lifecycle, ShutdownReason};
 use framework_observability::{Metrics, TelemetryGuard};
 use framework_process::{
     ClusterCommands, ControlServer, OrphanReaper, Predecessor, Reporter, RunFiles, WorkerLink,
     let_go_of_output, release_startup_memory,
 };
-use tokio::{runtime::Runtime, time::sleep};
+use tokio::{runtime::Runtime, task::spawn_blocking, time::sleep};
 
 use super::start;
 use crate::{
@@ -28,9 +28,11 @@ use crate::{
 /// How long blocking work that nobody waits for may hold up the end of the process.
 const BLOCKING_GRACE: Duration = Duration::from_millis(500);
 
-/// How long after readiness memory is given back again, for what the start has set going has had its
-/// first turn; and how long after that once more, for the first seconds are over.
-const GIVE_BACK_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+/// How long after readiness memory is given back again, and how long after that once more, and so on:
+/// what the start has set going has had its first turn; has come to rest; and the first health checks
+/// and the like are done.
+const GIVE_BACK_AFTER: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_secs(1), Duration::from_secs(15)];
 
 /// An application that is about to start, and all that it takes from the process.
 pub(super) struct Served {
@@ -86,6 +88,7 @@ impl Served {
                 ended = application => ended,
                 never = keep_informed(&operator, &lifecycle, watchdog) => match never {},
                 never = role.inform(&lifecycle) => match never {},
+                never = dump_failure(&operator, &lifecycle) => match never {},
             }
         });
         runtime.shutdown_timeout(BLOCKING_GRACE);
@@ -136,6 +139,23 @@ impl Role {
             _ => future::pending().await,
         }
     }
+}
+
+/// Writes down how everything is when a part of the application has failed for good, and the rest is
+/// still there; never completes.
+async fn dump_failure(operator: &Arc<Operator>, lifecycle: &Lifecycle) -> Infallible {
+    lifecycle.shutdown_requested(1).await;
+    if let Some(ShutdownReason::UnitFailed { module, .. }) = lifecycle.shutdown_reason() {
+        let operator = Arc::clone(operator);
+        match spawn_blocking(move || operator.dump()).await {
+            Ok(Ok(Some(dump))) => tracing::error!(dump, "`{module}` has failed: wrote a dump"),
+            // It has just been written for another reason.
+            Ok(Ok(None)) => {}
+            Ok(Err(refused)) => tracing::warn!(error = refused.message, "there is no dump"),
+            Err(error) => tracing::warn!(%error, "there is no dump"),
+        }
+    }
+    future::pending().await
 }
 
 async fn run(
