@@ -27,7 +27,8 @@ pub const REQUEST_TARGET: &str = "framework::request";
 /// assert_eq!(id(), None);
 /// ```
 pub struct RequestContext {
-    // `None` while it is in scope. Boxed, as it is put there and taken back with every poll.
+    // `None` while it is in scope. Boxed, as it is put there and taken back with every poll; the box
+    // is used again by the thread's next request.
     request: Option<Box<CurrentRequest>>,
 }
 
@@ -74,6 +75,8 @@ enum Text {
 
 thread_local! {
     static CURRENT: Cell<Option<Box<CurrentRequest>>> = const { Cell::new(None) };
+    /// Of a request that has ended, for the next one.
+    static SPARE: Cell<Option<Box<CurrentRequest>>> = const { Cell::new(None) };
 }
 
 // ===== impl RequestContext =====
@@ -92,7 +95,14 @@ impl RequestContext {
             logged: true,
             attached: None,
         };
-        Self { request: Some(Box::new(request)) }
+        let request = match SPARE.try_with(Cell::take).ok().flatten() {
+            Some(mut spare) => {
+                *spare = request;
+                spare
+            }
+            None => Box::new(request),
+        };
+        Self { request: Some(request) }
     }
 
     /// Sets when nobody waits for the answer any longer.
@@ -127,6 +137,15 @@ impl RequestContext {
         let outer = CURRENT.replace(self.request.take());
         let _put_back = PutBack { to: &mut self.request, outer };
         work()
+    }
+}
+
+impl Drop for RequestContext {
+    fn drop(&mut self) {
+        let Some(mut request) = self.request.take() else { return };
+        request.let_go();
+        // A thread that ends has no next request.
+        let _ = SPARE.try_with(|spare| spare.set(Some(request)));
     }
 }
 
@@ -198,6 +217,14 @@ impl CurrentRequest {
         kept.downcast_ref().expect("it is of this type, or was made just now")
     }
 
+    /// Lets go of what others may be waiting for to be gone.
+    fn let_go(&mut self) {
+        (self.route, self.attached) = (None, None);
+        if let Text::Long(_) = self.id.0 {
+            self.id = "".into();
+        }
+    }
+
     /// The method, in capitals.
     #[must_use]
     pub fn method(&self) -> &'static str {
@@ -226,17 +253,40 @@ impl fmt::Debug for CurrentRequest {
 // ===== impl ShortText =====
 
 impl ShortText {
+    /// A text of 32 characters of ASCII, such as digits in hexadecimal. Bytes that are not ASCII
+    /// make it an empty one.
+    #[must_use]
+    pub fn ascii(bytes: [u8; 32]) -> Self {
+        let length = if bytes.is_ascii() { 32 } else { 0 };
+        Self(Text::Short { length, bytes })
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Text::Short { length, bytes } => {
-                str::from_utf8(&bytes[..usize::from(*length).min(32)]).unwrap_or_default()
-            }
+            Text::Short { .. } => str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Text::Long(text) => text,
         }
     }
+
+    /// The text in UTF-8.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Short { length, bytes } => &bytes[..usize::from(*length).min(32)],
+            Text::Long(text) => text.as_bytes(),
+        }
+    }
 }
+
+impl PartialEq for ShortText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ShortText {}
 
 impl From<&str> for ShortText {
     fn from(text: &str) -> Self {
@@ -284,10 +334,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_request_held_is_let_go_of_and_nothing_of_it_is_seen_by_the_next() {
+        let (route, kept) = (Arc::<str>::from("/old"), Arc::new(()));
+        let mut old =
+            RequestContext::new("PUT", Some(Arc::clone(&route)), "x".repeat(40)[..].into())
+                .trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok())
+                .has_span();
+        old.request.as_mut().unwrap().attached(|_| Arc::clone(&kept));
+        drop(old);
+        assert_eq!((Arc::strong_count(&route), Arc::strong_count(&kept)), (1, 1));
+        let mut new = RequestContext::new("GET", None, "r-2".into());
+        new.in_scope(|| {
+            let fields = CurrentRequest::with(|request| request.fields().map(|f| f.1.to_owned()));
+            assert_eq!(fields.unwrap(), ["GET", "unmatched", "r-2"]);
+            let outgoing = CurrentRequest::outgoing().unwrap();
+            assert!(outgoing.trace.is_none() && outgoing.deadline.is_none());
+            assert!(CurrentRequest::with(|request| request.attached.is_none()).unwrap());
+        });
+    }
+
+    #[test]
     fn a_text_is_itself_however_long_it_is() {
         for length in [0, 1, 31, 32, 33, 128] {
             let text = "é".repeat(length / 2) + &"x".repeat(length % 2);
             assert_eq!(ShortText::from(text.as_str()).as_str(), text);
         }
+        assert_eq!(ShortText::ascii([b'7'; 32]).as_str(), "7".repeat(32));
+        assert_eq!(ShortText::ascii([0xe9; 32]).as_str(), "");
     }
 }

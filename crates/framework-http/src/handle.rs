@@ -1,9 +1,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::{Future, Ready, ready},
     net::SocketAddr,
-    pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
@@ -11,7 +9,6 @@ use std::{
 use arc_swap::{ArcSwapOption, Cache};
 use axum::{Router, body::Body, response::IntoResponse as _, routing::future::RouteFuture};
 use http::{Request, Response};
-use pin_project_lite::pin_project;
 use tokio::sync::watch;
 use tower::Service;
 
@@ -53,14 +50,6 @@ pub(crate) struct LiveRouter {
 struct RouterCopy {
     of: Arc<Served>,
     router: Served,
-}
-
-pin_project! {
-    #[project = LiveProjection]
-    pub(crate) enum LiveFuture {
-        Routed { #[pin] inner: StackFuture<RouteFuture<Infallible>> },
-        NotYet { inner: Ready<Response<Body>> },
-    }
 }
 
 // ===== impl HttpHandle =====
@@ -150,24 +139,24 @@ impl HttpHandle {
 impl Service<Request<Body>> for LiveRouter {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = LiveFuture;
+    type Future = StackFuture<RouteFuture<Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> LiveFuture {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Some(current) = self.live.load() else {
             self.copy = None;
             let problem = Problem::unavailable().detail("the server is not running");
-            return LiveFuture::NotYet { inner: ready(problem.into_response()) };
+            return StackFuture::answered(problem.into_response());
         };
         let copy = match &mut self.copy {
             Some(copy) if Arc::ptr_eq(&copy.of, current) => copy,
             old => old.insert(RouterCopy::new(current)),
         };
         // It is always ready.
-        LiveFuture::Routed { inner: copy.router.call(request) }
+        copy.router.call(request)
     }
 }
 
@@ -180,16 +169,5 @@ impl RouterCopy {
 impl fmt::Debug for LiveRouter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveRouter").finish_non_exhaustive()
-    }
-}
-
-impl Future for LiveFuture {
-    type Output = Result<Response<Body>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            LiveProjection::Routed { inner } => inner.poll(cx),
-            LiveProjection::NotYet { inner } => Pin::new(inner).poll(cx).map(Ok),
-        }
     }
 }

@@ -139,7 +139,7 @@ pub use self::{
     settings::HttpSettings,
     shutdown::{ShutdownSignal, UntilShutdown},
     stack::{
-        BodyTooLarge, RequestId, RequestObserver, RequestRecord, Stack, StackFuture, StackLayer,
-        StackService,
+        BodyTooLarge, RequestId, RequestObserver, RequestRecord, RouteObserver, Stack, StackFuture,
+        StackLayer, StackService,
     },
 };

@@ -53,7 +53,10 @@ pub use self::{
     traffic::{CutRequest, Traffic},
 };
 
-pub(crate) use self::{sharded::Sharded, state::ConnectionState};
+pub(crate) use self::{
+    sharded::{SHARDS, Sharded},
+    state::ConnectionState,
+};
 
 use self::{
     accept::{Acceptor, Admitted},

@@ -21,7 +21,7 @@ pub use self::{
     body::BodyTooLarge,
     future::StackFuture,
     layer::StackLayer,
-    observer::{RequestObserver, RequestRecord},
+    observer::{RequestObserver, RequestRecord, RouteObserver},
     request_id::RequestId,
     service::StackService,
 };

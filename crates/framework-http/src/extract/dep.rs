@@ -1,4 +1,9 @@
-use std::{convert::Infallible, ops::Deref, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    ops::Deref,
+    sync::Arc,
+};
 
 use axum::extract::FromRequestParts;
 use framework_di::Provide;
@@ -53,7 +58,10 @@ where
 {
     type Rejection = Infallible;
 
-    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self(Arc::clone(state.provide())))
+    fn from_request_parts(
+        _: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, Infallible>> + Send {
+        ready(Ok(Self(Arc::clone(state.provide()))))
     }
 }

@@ -1,4 +1,5 @@
 use axum::{
+    body::Body,
     extract::{FromRequest, OptionalFromRequest, Request},
     response::{IntoResponse, Response},
 };
@@ -112,7 +113,12 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         match serde_json::to_vec(&self.0) {
-            Ok(text) => ([(header::CONTENT_TYPE, JSON)], text).into_response(),
+            // Not by way of a tuple: the text would get a content type of its own first.
+            Ok(text) => {
+                let mut response = Response::new(Body::from(text));
+                response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+                response
+            }
             Err(error) => Problem::internal(error).into_response(),
         }
     }

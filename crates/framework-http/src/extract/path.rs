@@ -1,4 +1,7 @@
+use std::future::{Future, ready};
+
 use axum::extract::{FromRequestParts, RawPathParams, path::ErrorKind, rejection::PathRejection};
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -29,23 +32,29 @@ where
 {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                Err(problem(error.into_kind(), &names(parts, state).await))
+    // Nothing is waited for: what is asked at once leaves no room in the future of the handler,
+    // which is moved with every request.
+    fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, Problem>> + Send {
+        ready(match axum::extract::Path::from_request_parts(parts, state).now_or_never() {
+            Some(Ok(axum::extract::Path(value))) => Ok(Self(value)),
+            Some(Err(PathRejection::FailedToDeserializePathParams(error))) => {
+                Err(problem(error.into_kind(), &names(parts, state)))
             }
-            Err(other) => Err(Problem::internal(other)),
-        }
+            Some(Err(other)) => Err(Problem::internal(other)),
+            None => Err(Problem::internal("the parameters in the path are not there at once")),
+        })
     }
 }
 
 /// The names of the parameters of the route, first to last.
-async fn names<S: Send + Sync>(parts: &mut Parts, state: &S) -> Vec<String> {
-    RawPathParams::from_request_parts(parts, state).await.map_or_else(
-        |_| Vec::new(),
-        |params| params.iter().map(|(name, _)| name.to_owned()).collect(),
-    )
+fn names<S: Send + Sync>(parts: &mut Parts, state: &S) -> Vec<String> {
+    let params = RawPathParams::from_request_parts(parts, state).now_or_never();
+    params
+        .and_then(Result::ok)
+        .map_or_else(Vec::new, |params| params.iter().map(|(name, _)| name.to_owned()).collect())
 }
 
 fn problem(kind: ErrorKind, names: &[String]) -> Problem {

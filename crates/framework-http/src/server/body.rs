@@ -102,6 +102,7 @@ impl Drop for InFlight {
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, connection: Arc<ConnectionState>) -> Self {
+        connection.set_reading_body(true);
         let settings = connection.settings();
         let progress = BodyProgress::new(settings.body_grace, settings.min_body_bytes_per_second);
         Self { inner, connection, progress, timer: None }
@@ -122,6 +123,7 @@ impl RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
+        self.connection.set_reading_body(false);
         if !self.inner.is_end_stream() {
             self.connection.body_left_unread();
         }
@@ -136,7 +138,11 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        match Pin::new(&mut self.inner).poll_frame(cx) {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if self.inner.is_end_stream() {
+            self.connection.set_reading_body(false);
+        }
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let size = frame.data_ref().map_or(0, Bytes::len);
                 self.progress.arrived(size as u64, Instant::now());

@@ -13,7 +13,7 @@ use futures_util::future::Either;
 use http::{Extensions, Request, Response};
 use tokio::{
     task::unconstrained,
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep_until},
 };
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -25,7 +25,7 @@ use super::{
     io::{ConnectionIo, Place},
     protocol::{Driven, Protocol},
     service::{ConnectionService, roomy},
-    state::{ConnectionState, Due, REST_AFTER},
+    state::{ConnectionState, Due, REST_AFTER, after},
     transport::Transport,
 };
 use crate::{drain::DrainStage, planted::Planted};
@@ -160,6 +160,8 @@ struct Driver {
 /// A timer that is asked with every request and hardly ever goes off.
 struct Timer {
     sleep: Pin<Box<Sleep>>,
+    // When it goes off, on the server's clock.
+    at: u64,
     // It knows whom to wake, and need not be polled until it has gone off.
     armed: bool,
 }
@@ -176,7 +178,9 @@ impl Driver {
         let mut stage = *stages.borrow_and_update();
         // Most clients ask once and then wait, if they ask again at all.
         let first = REST_AFTER.min(self.look_after(stage));
-        let mut timer = Timer { sleep: Box::pin(sleep(first)), armed: false };
+        let at = after(self.state.now(), first);
+        let sleep = Box::pin(sleep_until(self.state.traffic().instant(at)));
+        let mut timer = Timer { sleep, at, armed: false };
         loop {
             let event = {
                 // Outside of the task's budget: what has been polled once is then registered for
@@ -208,7 +212,7 @@ impl Driver {
                     if self.leaves_at(old, stage) && self.state.close() {
                         protocol.say_goodbye();
                     }
-                    timer.reset(Instant::now() + self.look_after(stage));
+                    self.reset(&mut timer, after(self.state.now(), self.look_after(stage)));
                 }
                 Event::Due(Due::CloseIdle) => {
                     if self.state.close() {
@@ -242,26 +246,31 @@ impl Driver {
         loop {
             let due = self.state.due(stage);
             if let Some((at, _)) = due
-                && at < timer.sleep.deadline()
+                && at < timer.at
             {
-                timer.reset(at);
+                self.reset(timer, at);
             }
             if timer.poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let now = Instant::now();
+            let now = self.state.now();
             // Looked at no sooner than here: it is due after almost every request, and hardly ever
             // comes to that.
             let rest = self.state.rests_at().filter(|_| awake).map(|at| (at, Due::Rest));
             match due.into_iter().chain(rest).min_by_key(|&(at, _)| at) {
                 Some((at, due)) if at <= now => {
-                    timer.reset(now + self.look_after(stage));
+                    self.reset(timer, after(now, self.look_after(stage)));
                     return Poll::Ready(due);
                 }
-                Some((at, _)) => timer.reset(at),
-                None => timer.reset(now + self.look_after(stage)),
+                Some((at, _)) => self.reset(timer, at),
+                None => self.reset(timer, after(now, self.look_after(stage))),
             }
         }
+    }
+
+    fn reset(&self, timer: &mut Timer, at: u64) {
+        timer.sleep.as_mut().reset(self.state.traffic().instant(at));
+        (timer.at, timer.armed) = (at, false);
     }
 
     fn look_after(&self, stage: DrainStage) -> Duration {
@@ -282,11 +291,6 @@ impl Driver {
 }
 
 impl Timer {
-    fn reset(&mut self, deadline: Instant) {
-        self.sleep.as_mut().reset(deadline);
-        self.armed = false;
-    }
-
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.armed && !self.sleep.is_elapsed() {
             return Poll::Pending;

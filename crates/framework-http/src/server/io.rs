@@ -21,6 +21,10 @@ use crate::drain::DrainStage;
 /// How long to read on after the last response, for a client that is still sending.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// Responses of no more bytes are written as one piece: the system takes longer to find the pieces
+/// than it takes to join them.
+const SMALL: usize = 512;
+
 /// The most that is read ahead at a time, in bytes.
 const AHEAD: usize = 24;
 
@@ -63,14 +67,10 @@ impl<T> ConnectionIo<T> {
     /// Takes back what a protocol has read and not used. A copy: it is mostly nothing, and would keep
     /// a whole buffer.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
-        self.ahead = Bytes::copy_from_slice(bytes);
-    }
-
-    fn note_write(&self, result: &Poll<io::Result<usize>>) {
-        match result {
-            Poll::Pending => self.state.write_stalled(),
-            Poll::Ready(_) => self.state.write_moved(),
-        }
+        self.ahead = match self.ahead.is_empty() {
+            true => Bytes::copy_from_slice(bytes),
+            false => [bytes, &self.ahead].concat().into(),
+        };
     }
 }
 
@@ -92,6 +92,44 @@ impl<T: AsyncRead + Unpin> ConnectionIo<T> {
             false => [&*self.ahead, came].concat().into(),
         };
         Poll::Ready(Ok(came.len()))
+    }
+
+    /// Ready with an error once a client has left that waits for a response.
+    ///
+    /// The protocol could look as well, by reading on; but it would look while it begins with the
+    /// request, which uses its buffer, and so make another buffer with every one. Nobody looks this
+    /// way unless a response takes its time.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.ahead.is_empty() || !self.state.only_waits_for_response() {
+            return Poll::Pending;
+        }
+        let mut scratch = [0_u8; AHEAD];
+        let mut buf = ReadBuf::new(&mut scratch);
+        match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
+            Ok(()) if buf.filled().is_empty() => {
+                Poll::Ready(io::Error::new(io::ErrorKind::UnexpectedEof, ClientLeft))
+            }
+            // The beginning of the next request.
+            Ok(()) => {
+                self.ahead = Bytes::copy_from_slice(buf.filled());
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(error),
+        }
+    }
+
+    /// Notes what became of a write, and if it has to wait, whether there is somebody to wait for.
+    fn note_write(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.state.write_moved();
+            return written;
+        }
+        self.state.write_stalled();
+        self.poll_left(cx).map(Err)
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -135,6 +173,11 @@ impl<T> ConnectionIo<T> {
 #[derive(Debug, thiserror::Error)]
 #[error("the server has stopped")]
 struct CutOffIo;
+
+/// The client has closed the connection while its request was being answered.
+#[derive(Debug, thiserror::Error)]
+#[error("the client has left")]
+struct ClientLeft;
 
 impl<T> Drop for ConnectionIo<T> {
     fn drop(&mut self) {
@@ -185,8 +228,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
         }
         self.state.set_settled(false);
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note_write(&written);
-        written
+        self.note_write(written, cx)
     }
 
     fn poll_write_vectored(
@@ -198,9 +240,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
             return Poll::Ready(Err(cut_off));
         }
         self.state.set_settled(false);
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note_write(&written);
-        written
+        let mut joined = [0; SMALL];
+        let written = match join(bufs, &mut joined) {
+            Some(small) => Pin::new(&mut self.stream).poll_write(cx, small),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        };
+        self.note_write(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -210,7 +255,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.state.set_settled(flushed.is_ready());
-        flushed
+        // Called whenever the protocol has done what it can.
+        match self.poll_left(cx) {
+            Poll::Ready(left) => Poll::Ready(Err(left)),
+            Poll::Pending => flushed,
+        }
     }
 
     /// Closes the sending side. If the client is still sending a body that nobody reads, reads on
@@ -228,6 +277,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ConnectionIo<T> {
         }
         discard(&mut this.stream, cx)
     }
+}
+
+/// The buffers one after the other, if there is room for all of them.
+fn join<'j>(bufs: &[io::IoSlice<'_>], joined: &'j mut [u8; SMALL]) -> Option<&'j [u8]> {
+    let mut length = 0;
+    for buf in bufs {
+        let end = length + buf.len();
+        joined.get_mut(length..end)?.copy_from_slice(buf);
+        length = end;
+    }
+    Some(&joined[..length])
 }
 
 /// Reads until the client closes. What goes wrong no longer matters.

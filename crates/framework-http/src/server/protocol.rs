@@ -185,6 +185,8 @@ where
     // The state's own limit covers the head as well, with one timer a connection.
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None);
+    // The socket itself looks whether the client is still there: `ConnectionIo::poll_left`.
+    builder.half_close(true);
     Box::new(builder.serve_connection(io, service).with_upgrades())
 }
 

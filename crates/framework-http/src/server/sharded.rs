@@ -4,7 +4,7 @@ use std::{
 };
 
 /// How many threads can work side by side without disturbing each other.
-const SHARDS: usize = 8;
+pub(crate) const SHARDS: usize = 8;
 
 /// Something that every request changes, once for each thread: what all change is passed from
 /// processor to processor with each request, and waited for.

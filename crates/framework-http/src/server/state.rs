@@ -35,6 +35,8 @@ pub(crate) struct ConnectionState {
     used: AtomicBool,
     http2: AtomicBool,
     unread_body: AtomicBool,
+    // The body of the request of HTTP/1 is still coming in, and is not given up.
+    reading_body: AtomicBool,
     // Everything that was written has been sent, and the socket is not being closed.
     settled: AtomicBool,
     closing: AtomicU8,
@@ -82,6 +84,7 @@ impl ConnectionState {
             used: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             unread_body: AtomicBool::new(false),
+            reading_body: AtomicBool::new(false),
             settled: AtomicBool::new(true),
             closing: AtomicU8::new(OPEN),
             closing_since: AtomicU64::new(0),
@@ -143,6 +146,14 @@ impl ConnectionState {
         }
     }
 
+    /// Whether there is nothing more to come from the client of HTTP/1 until it has its response.
+    pub(crate) fn only_waits_for_response(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
+            && !self.is_http2()
+            && !self.reading_body.load(Relaxed)
+            && self.upgraded_by().is_none()
+    }
+
     pub(crate) fn set_settled(&self, settled: bool) {
         self.settled.store(settled, Relaxed);
     }
@@ -162,6 +173,7 @@ impl ConnectionState {
             since => self.traffic.instant(since),
         };
         self.unread_body.store(false, Relaxed);
+        self.reading_body.store(false, Relaxed);
         if !self.used.load(Relaxed) {
             self.http2.store(http2, Relaxed);
             self.used.store(true, Relaxed);
@@ -172,6 +184,11 @@ impl ConnectionState {
     /// Whether there has been a request on the connection.
     pub(crate) fn is_used(&self) -> bool {
         self.used.load(Relaxed)
+    }
+
+    /// Whether a body is coming in that somebody reads.
+    pub(crate) fn set_reading_body(&self, reading: bool) {
+        self.reading_body.store(reading, Relaxed);
     }
 
     pub(crate) fn body_left_unread(&self) {
@@ -213,42 +230,44 @@ impl ConnectionState {
         http2
     }
 
-    /// What is due next, and when; `None` while a request is being answered.
-    pub(crate) fn due(&self, stage: DrainStage) -> Option<(Instant, Due)> {
-        let stalled = self.moment(&self.stalled_since).map(|since| {
-            (since + self.settings.write_stall_timeout, Due::Abort("takes no byte of a response"))
-        });
+    /// What is due next, and when; `None` while a request is being answered. Asked after every
+    /// request, so it only adds numbers.
+    pub(crate) fn due(&self, stage: DrainStage) -> Option<(u64, Due)> {
         let idle = (self.in_flight.load(Relaxed) == 0).then(|| self.due_between_requests(stage));
-        stalled.into_iter().chain(idle).min_by_key(|&(at, _)| at)
+        let stalled_since = self.stalled_since.load(Relaxed);
+        if stalled_since == 0 {
+            return idle;
+        }
+        let at = after(stalled_since, self.settings.write_stall_timeout);
+        let stalled = (at, Due::Abort("takes no byte of a response"));
+        Some(idle.filter(|&(idle_at, _)| idle_at < at).unwrap_or(stalled))
     }
 
-    fn due_between_requests(&self, stage: DrainStage) -> (Instant, Due) {
+    fn due_between_requests(&self, stage: DrainStage) -> (u64, Due) {
+        let idle_since = self.idle_since.load(Relaxed);
         if self.closing.load(Relaxed) != OPEN {
             // HTTP/2 may have had streams to finish since it said goodbye.
-            let since = self.closing_since.load(Relaxed).max(self.idle_since.load(Relaxed));
-            let since = self.traffic.instant(since);
-            return (since + CLOSE_LIMIT, Due::Abort("does not let itself be closed"));
+            let since = self.closing_since.load(Relaxed).max(idle_since);
+            return (after(since, CLOSE_LIMIT), Due::Abort("does not let itself be closed"));
         }
-        if let Some(since) = self.moment(&self.head_since)
-            && !self.is_http2()
-        {
-            let limit = self.settings.header_read_timeout;
-            return (since + limit, Due::Abort("takes too long to send the head of a request"));
+        let head_since = self.head_since.load(Relaxed);
+        if head_since != 0 && !self.is_http2() {
+            let at = after(head_since, self.settings.header_read_timeout);
+            return (at, Due::Abort("takes too long to send the head of a request"));
         }
-        let idle_since = self.traffic.instant(self.idle_since.load(Relaxed));
-        (idle_since + self.idle_limit(stage), Due::CloseIdle)
+        (after(idle_since, self.idle_limit(stage)), Due::CloseIdle)
     }
 
     /// When the connection has been without a request for long enough to let go of what the next
     /// one will need; `None` while there is something left to do on it.
-    pub(crate) fn rests_at(&self) -> Option<Instant> {
+    pub(crate) fn rests_at(&self) -> Option<u64> {
         let at_work = self.in_flight.load(Relaxed) > 0
             || self.head_since.load(Relaxed) != 0
             || self.closing.load(Relaxed) != OPEN
             || !self.settled.load(Relaxed)
             || self.has_unread_body()
             || self.upgraded_by().is_some();
-        (!at_work).then(|| self.traffic.instant(self.idle_since.load(Relaxed)) + REST_AFTER)
+        (!at_work).then(|| after(self.idle_since.load(Relaxed), REST_AFTER))
     }
 
     fn idle_limit(&self, stage: DrainStage) -> Duration {
@@ -271,14 +290,8 @@ impl ConnectionState {
         }
     }
 
-    fn moment(&self, at: &AtomicU64) -> Option<Instant> {
-        match at.load(Relaxed) {
-            0 => None,
-            micros => Some(self.traffic.instant(micros)),
-        }
-    }
-
-    fn now(&self) -> u64 {
+    /// What the time is, as the other moments are given.
+    pub(crate) fn now(&self) -> u64 {
         micros(&self.traffic, Instant::now())
     }
 }
@@ -293,6 +306,13 @@ impl RequestLine {
             age: now - self.started,
         }
     }
+}
+
+/// The moment that comes so long after another one.
+pub(crate) fn after(moment: u64, time: Duration) -> u64 {
+    let micros =
+        time.as_secs().saturating_mul(1_000_000).saturating_add(time.subsec_micros().into());
+    moment.saturating_add(micros)
 }
 
 /// A moment as a number that is never 0.

@@ -34,6 +34,7 @@ pin_project! {
         inner: Inner<F>,
         // Most handlers are done when they are first asked, and need no timer.
         timer: Option<Pin<Box<Sleep>>>,
+        // `None` for what was answered before it came to the stack.
         request: Option<OnItsWay>,
     }
 }
@@ -77,6 +78,12 @@ impl<F> StackFuture<F> {
     pub(super) fn new(inner: Inner<F>, request: OnItsWay) -> Self {
         Self { inner, timer: None, request: Some(request) }
     }
+
+    /// What is answered already, and passes through no stack.
+    pub(crate) fn answered(response: Response) -> Self {
+        let inner = Inner::Answered { response: Box::new(response) };
+        Self { inner, timer: None, request: None }
+    }
 }
 
 impl<F> Future for StackFuture<F>
@@ -87,7 +94,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let request = this.request.as_mut().expect("not polled after it has completed");
+        let Some(request) = this.request.as_mut() else {
+            let response = ready!(this.inner.as_mut().poll(cx));
+            this.inner.project_replace(Inner::Done);
+            return Poll::Ready(Ok(response));
+        };
         let timeout = request.timeout;
         let polled = request.surroundings.in_scope(|| {
             if let Poll::Ready(response) = this.inner.as_mut().poll(cx) {
@@ -114,7 +125,7 @@ where
             InnerProjection::Answered { response } => {
                 Poll::Ready(std::mem::take(response.as_mut()))
             }
-            InnerProjection::Done => Poll::Pending,
+            InnerProjection::Done => unreachable!("not polled after it has completed"),
         }
     }
 }
@@ -154,7 +165,10 @@ impl OnItsWay {
             self.name_in_problem(&mut response);
         }
         let Self { id, observation, .. } = self;
-        response.headers_mut().entry(X_REQUEST_ID).or_insert(id.into_header());
+        // Hardly any handler sets one of its own: to put it back costs less than to look first.
+        if let Some(own) = response.headers_mut().insert(X_REQUEST_ID, id.to_header()) {
+            response.headers_mut().insert(X_REQUEST_ID, own);
+        }
         match observation {
             Some(observation) => observed(observation, response, counted),
             None => response,

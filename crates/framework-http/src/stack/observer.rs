@@ -14,6 +14,20 @@ pub trait RequestObserver: Send + Sync + 'static {
 
     /// A request's response is complete, or the client has given it up.
     fn finished(&self, record: &RequestRecord<'_>);
+
+    /// Who is told in place of [`finished`](Self::finished) of the requests on the route with this
+    /// template, so that nothing has to be looked up with each of them. Asked when a connection's
+    /// request goes to another route than the one before it. Defaults to nobody.
+    fn route(&self, template: &str) -> Option<Arc<dyn RouteObserver>> {
+        let _ = template;
+        None
+    }
+}
+
+/// Is told of the requests of one route: see [`RequestObserver::route`].
+pub trait RouteObserver: Send + Sync + 'static {
+    /// As [`RequestObserver::finished`].
+    fn finished(&self, record: &RequestRecord<'_>);
 }
 
 /// What is known of a request in the end. Each member has few different values, so all can be
@@ -36,7 +50,7 @@ pub struct RequestRecord<'r> {
 }
 
 #[derive(Clone)]
-pub(super) struct SharedObserver(Arc<dyn RequestObserver>);
+pub(super) struct SharedObserver(pub(super) Arc<dyn RequestObserver>);
 
 /// A request under observation, until it is finished or dropped.
 pub(super) struct Observation {
@@ -93,8 +107,10 @@ impl Drop for Observation {
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
         };
-        if let Some(observer) = &self.stack.observer {
-            observer.0.finished(&record);
+        match (self.route.observer(), &self.stack.observer) {
+            (Some(of_route), _) => of_route.finished(&record),
+            (None, Some(observer)) => observer.0.finished(&record),
+            (None, None) => {}
         }
     }
 }

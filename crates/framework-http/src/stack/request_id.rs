@@ -2,18 +2,18 @@ use std::{
     convert::Infallible,
     fmt,
     hash::{BuildHasher as _, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use arc_swap::ArcSwap;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use bytes::Bytes;
+use framework_core::ShortText;
 use http::{HeaderName, HeaderValue, request::Parts};
 
-use crate::{Problem, link::RequestLink, server::Sharded};
+use crate::{
+    Problem,
+    link::RequestLink,
+    server::{SHARDS, Sharded},
+};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,53 +32,41 @@ const MAX_LENGTH: usize = 128;
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(Bytes);
+pub struct RequestId(ShortText);
 
 /// Makes ids: 128 bits in hexadecimal, random per process and counted up in a scrambled order.
-///
-/// It makes them a block at a time, as slices of one allocation: an id of its own would cost two,
-/// with every request.
 #[derive(Debug)]
 pub(super) struct RequestIds {
     process: [u8; 16],
     seed: u64,
-    next_block: AtomicU64,
-    blocks: Sharded<ArcSwap<Block>>,
+    // Each thread counts in a row of its own, in steps as large as there are rows.
+    counts: Sharded<AtomicU64>,
 }
-
-/// The text of [`IDS`] ids, and how many of them have been given out.
-#[derive(Debug)]
-struct Block {
-    text: Bytes,
-    used: AtomicUsize,
-}
-
-/// How many ids are made at a time: one that is kept keeps 2 KiB alive.
-const IDS: usize = 64;
-
-/// The length of an id that is made here, in bytes.
-const LENGTH: usize = 32;
 
 // ===== impl RequestId =====
 
 impl RequestId {
     /// The id as text: at most 128 characters out of `A–Z a–z 0–9 - _ . : / + = @`.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "it cannot: ids are ASCII")]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("checked when it was made or taken over")
+        self.0.as_str()
     }
 
-    pub(super) fn into_header(self) -> HeaderValue {
-        HeaderValue::from_maybe_shared(self.0).expect("ids are ASCII")
+    /// The id for the log: a copy that costs no allocation unless the client has sent a long one.
+    pub(super) fn text(&self) -> ShortText {
+        self.0.clone()
+    }
+
+    pub(super) fn to_header(&self) -> HeaderValue {
+        HeaderValue::from_bytes(self.0.as_bytes()).expect("ids are visible ASCII")
     }
 
     /// The id that a client sent, if it is one that can go into logs and headers as it is.
     fn sent(value: &HeaderValue) -> Option<Self> {
         let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
-        let bytes = value.as_bytes();
-        let fits = (1..=MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(sane);
-        fits.then(|| Self(Bytes::copy_from_slice(bytes)))
+        let text = value.to_str().ok()?;
+        let fits = (1..=MAX_LENGTH).contains(&text.len()) && text.as_bytes().iter().all(sane);
+        fits.then(|| Self(text.into()))
     }
 }
 
@@ -111,11 +99,12 @@ impl RequestIds {
     pub(super) fn new() -> Self {
         // Each `RandomState` has keys of its own, from the operating system's randomness.
         let random = || RandomState::new().hash_one(());
-        let (process, seed) = (hexadecimal(random()), random());
-        let next_block = AtomicU64::new(0);
-        let block = || Block::new(&process, seed, next_block.fetch_add(1, Relaxed));
-        let blocks = Sharded::new(|| ArcSwap::from_pointee(block()));
-        Self { process, seed, next_block, blocks }
+        let mut row = 0;
+        let counts = Sharded::new(|| {
+            row += 1;
+            AtomicU64::new(row - 1)
+        });
+        Self { process: hexadecimal(random()), seed: random(), counts }
     }
 
     /// The id of a request: the one that its client sent, or one of its own.
@@ -124,36 +113,11 @@ impl RequestIds {
     }
 
     fn make(&self) -> RequestId {
-        let block = self.blocks.mine();
-        loop {
-            if let Some(id) = block.load().take() {
-                return id;
-            }
-            // Two threads that come here at once make two blocks, and one of them is lost.
-            let number = self.next_block.fetch_add(1, Relaxed);
-            block.store(Arc::new(Block::new(&self.process, self.seed, number)));
-        }
-    }
-}
-
-// ===== impl Block =====
-
-impl Block {
-    fn new(process: &[u8; 16], seed: u64, number: u64) -> Self {
-        let mut text = Vec::with_capacity(IDS * LENGTH);
-        for step in 0..IDS as u64 {
-            let count = number.wrapping_mul(IDS as u64).wrapping_add(step);
-            text.extend_from_slice(process);
-            text.extend_from_slice(&hexadecimal(scramble(seed.wrapping_add(count))));
-        }
-        Self { text: text.into(), used: AtomicUsize::new(0) }
-    }
-
-    /// An id that nobody else gets; `None` once there are no more.
-    fn take(&self) -> Option<RequestId> {
-        let at = self.used.fetch_add(1, Relaxed);
-        let text = (at < IDS).then(|| self.text.slice(at * LENGTH..(at + 1) * LENGTH))?;
-        Some(RequestId(text))
+        let count = self.counts.mine().fetch_add(SHARDS as u64, Relaxed);
+        let mut text = [0; 32];
+        text[..16].copy_from_slice(&self.process);
+        text[16..].copy_from_slice(&hexadecimal(scramble(self.seed.wrapping_add(count))));
+        RequestId(ShortText::ascii(text))
     }
 }
 

@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::{Router, extract::MatchedPath};
 use http::Request;
 
+use super::observer::{RouteObserver, SharedObserver};
 use crate::routes::{paths, shown};
 
 /// The templates of a router's routes, to be found by path: what spans and metrics call a route.
@@ -11,14 +12,19 @@ pub(super) struct RouteNames {
     templates: Option<matchit::Router<Arc<str>>>,
 }
 
-/// The template of the route that a request goes to; `None` where there is no such route.
+/// The route that a request goes to; `None` where there is no such route.
 #[derive(Clone, Debug)]
-pub(super) struct RouteName(Option<Arc<str>>);
+pub(super) struct RouteName(Option<Arc<Route>>);
 
-/// The template of a connection's last request, with a copy that it has for itself: each request
-/// counts who uses the text, and a count that all connections share slows every processor down.
+/// The route of a connection's last request, with a copy that it has for itself: each request counts
+/// who uses it, and a count that all connections share slows every processor down.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LastRoute(Option<(Arc<str>, Arc<str>)>);
+pub(super) struct LastRoute(Option<(Arc<str>, Arc<Route>)>);
+
+struct Route {
+    template: Arc<str>,
+    observer: Option<Arc<dyn RouteObserver>>,
+}
 
 impl RouteNames {
     pub(super) fn of(router: &Router) -> Self {
@@ -31,22 +37,28 @@ impl RouteNames {
     }
 
     /// What the request goes to. `last` is what the request before it went to.
-    pub(super) fn find<B>(&self, request: &Request<B>, last: &mut LastRoute) -> RouteName {
+    pub(super) fn find<B>(
+        &self,
+        request: &Request<B>,
+        last: &mut LastRoute,
+        observer: Option<&SharedObserver>,
+    ) -> RouteName {
         if let Some(templates) = &self.templates {
             let found = templates.at(request.uri().path()).ok();
-            return RouteName(found.map(|found| last.own(found.value)));
+            return RouteName(found.map(|found| last.own(found.value, observer)));
         }
         let matched = request.extensions().get::<MatchedPath>();
-        RouteName(matched.map(|matched| matched.as_str().into()))
+        let route = |matched: &MatchedPath| Route::new(matched.as_str(), None);
+        RouteName(matched.map(route))
     }
 }
 
 impl LastRoute {
-    fn own(&mut self, shared: &Arc<str>) -> Arc<str> {
+    fn own(&mut self, shared: &Arc<str>, observer: Option<&SharedObserver>) -> Arc<Route> {
         match &self.0 {
             Some((of, own)) if Arc::ptr_eq(of, shared) => Arc::clone(own),
             _ => {
-                let own: Arc<str> = Arc::from(&**shared);
+                let own = Route::new(shared, observer);
                 self.0 = Some((Arc::clone(shared), Arc::clone(&own)));
                 own
             }
@@ -56,10 +68,28 @@ impl LastRoute {
 
 impl RouteName {
     pub(super) fn as_str(&self) -> &str {
-        self.0.as_deref().unwrap_or("unmatched")
+        self.0.as_ref().map_or("unmatched", |route| &route.template)
     }
 
     pub(super) fn template(&self) -> Option<Arc<str>> {
-        self.0.clone()
+        self.0.as_ref().map(|route| Arc::clone(&route.template))
+    }
+
+    /// Who is told of this route's requests, if that is somebody else than of all others.
+    pub(super) fn observer(&self) -> Option<&dyn RouteObserver> {
+        self.0.as_ref()?.observer.as_deref()
+    }
+}
+
+impl Route {
+    fn new(template: &str, observer: Option<&SharedObserver>) -> Arc<Self> {
+        let observer = observer.and_then(|observer| observer.0.route(template));
+        Arc::new(Self { template: template.into(), observer })
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("template", &self.template).finish_non_exhaustive()
     }
 }

@@ -58,6 +58,10 @@ impl<S> StackService<S> {
         Self::new(self.inner.clone(), self.shared.another())
     }
 
+    fn route(&mut self, request: &Request) -> RouteName {
+        self.shared.names.find(request, &mut self.last, self.shared.observer.as_ref())
+    }
+
     fn admit(&self, request: &mut Request) -> Admission {
         if self.shared.shedding.refuses(request) {
             return Admission::Refused(refusal());
@@ -91,7 +95,7 @@ impl<S> StackService<S> {
         trace: Option<TraceParent>,
     ) -> Surroundings {
         let method = known(request.method());
-        let context = RequestContext::new(method, route.template(), id.as_str().into())
+        let context = RequestContext::new(method, route.template(), id.text())
             .deadline(deadline.map(Instant::into_std))
             .trace(trace);
         let span = tracing::info_span!(
@@ -131,7 +135,7 @@ where
         let limit = self.shared.limits.request_timeout;
         let timeout = head.timeout.and_then(patience).map_or(limit, |sent| sent.min(limit));
         let trace = head.traceparent.and_then(trace);
-        let route = self.shared.names.find(&request, &mut self.last);
+        let route = self.route(&request);
         let started = RequestLink::note(request.extensions_mut(), id.clone(), timeout);
         let deadline = started.checked_add(timeout);
         let mut surroundings = Self::surroundings(&request, &route, &id, deadline, trace);

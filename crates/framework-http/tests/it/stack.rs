@@ -9,12 +9,12 @@ use axum::{
     routing::{get, post},
 };
 use framework_http::{
-    Deadline, Json, Problem, RequestId, RequestObserver, RequestRecord, ServerSettings, Stack,
-    StackService,
+    Deadline, Json, Problem, RequestId, RequestObserver, RequestRecord, RouteObserver,
+    ServerSettings, Stack, StackService,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
-use tower::ServiceExt as _;
+use tower::{Service as _, ServiceExt as _};
 
 use crate::client::{Client, Running};
 
@@ -206,6 +206,15 @@ async fn an_internal_error_is_told_to_the_log_and_not_to_the_client() {
     assert!(log.contains(r#"request{method="GET" route="/" request_id="id-1"}"#), "{log}");
 }
 
+#[tokio::test]
+async fn an_id_that_a_handler_has_set_itself_is_kept() {
+    let handler = async || ([("x-request-id", "its-own")], "hello");
+    let router = Stack::new().apply(Router::new().route("/", get(handler)));
+    let response = call(&router, get_request("/")).await;
+    let ids: Vec<_> = response.headers().get_all("x-request-id").iter().collect();
+    assert_eq!(ids, ["its-own"]);
+}
+
 #[derive(Default)]
 struct Seen(Mutex<Vec<String>>);
 
@@ -245,6 +254,56 @@ async fn an_observer_is_told_of_every_request_by_its_route_and_with_its_sizes() 
     let gone = router.clone().oneshot(get_request("/wait"));
     assert!(tokio::time::timeout(Duration::from_millis(10), gone).await.is_err());
     assert_eq!(*seen.0.lock().unwrap(), ["started", "GET /wait 499 0 0"]);
+}
+
+/// Tells of each route apart; what has no route, of the rest.
+#[derive(Default)]
+struct Apart(Arc<Mutex<Vec<String>>>);
+
+struct OfRoute(String, Arc<Mutex<Vec<String>>>);
+
+impl RequestObserver for Apart {
+    fn started(&self) {}
+
+    fn finished(&self, record: &RequestRecord<'_>) {
+        self.0.lock().unwrap().push(format!("the rest: {}", record.route));
+    }
+
+    fn route(&self, template: &str) -> Option<Arc<dyn RouteObserver>> {
+        let of_route = || OfRoute(template.to_owned(), Arc::clone(&self.0));
+        (template != "/plain").then(|| Arc::new(of_route()) as _)
+    }
+}
+
+impl RouteObserver for OfRoute {
+    fn finished(&self, record: &RequestRecord<'_>) {
+        let Self(template, seen) = self;
+        seen.lock().unwrap().push(format!("{template}: {}", record.route));
+    }
+}
+
+#[tokio::test]
+async fn the_observer_of_a_route_is_told_of_its_requests_and_of_no_others() {
+    let seen = Apart::default();
+    let lines = Arc::clone(&seen.0);
+    let router = Router::new()
+        .route("/products/{id}", get(async || "hello"))
+        .route("/orders", get(async || "none"))
+        .route("/plain", get(async || "plain"));
+    let mut router = Stack::new().observer(Arc::new(seen)).apply(router);
+    // One after the other on what a connection has for itself.
+    for path in ["/products/7", "/products/8", "/orders", "/nowhere", "/plain", "/products/9"] {
+        router.call(get_request(path)).await.unwrap();
+    }
+    let expected = [
+        "/products/{id}: /products/{id}",
+        "/products/{id}: /products/{id}",
+        "/orders: /orders",
+        "the rest: unmatched",
+        "the rest: /plain",
+        "/products/{id}: /products/{id}",
+    ];
+    assert_eq!(*lines.lock().unwrap(), expected);
 }
 
 /// A log in memory.

@@ -158,6 +158,13 @@ impl HttpRequestMetrics {
         self.shared.active.add(1);
     }
 
+    /// As [`finished`](Self::finished), for whoever keeps the metrics of the [`route`](Self::route):
+    /// nothing is looked up.
+    pub fn finished_on(&self, route: &RouteMetrics, request: &HandledRequest<'_>) {
+        self.shared.active.add(-1);
+        route.record(request);
+    }
+
     /// Takes in a request that was answered on `route`, a template such as `/products/{id}` and
     /// never a request's path; it is active no longer.
     pub fn finished(&self, route: &str, request: &HandledRequest<'_>) {

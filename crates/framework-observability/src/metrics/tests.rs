@@ -219,6 +219,19 @@ fn a_route_is_found_again() {
 }
 
 #[test]
+fn a_request_counts_the_same_by_the_route_that_is_kept_and_by_its_template() {
+    let metrics = metrics();
+    let route = metrics.http().route("/products/{id}");
+    metrics.http().started();
+    metrics.http().started();
+    metrics.http().finished_on(&route, &GET);
+    metrics.http().finished("/products/{id}", &GET);
+    assert_eq!(metrics.http().requests(), 2);
+    let active = samples(&metrics, "framework_http_server_active_requests");
+    assert_eq!(active, ["framework_http_server_active_requests 0"]);
+}
+
+#[test]
 fn a_request_is_active_until_it_is_finished() {
     let metrics = metrics();
     let active = || samples(&metrics, "framework_http_server_active_requests");

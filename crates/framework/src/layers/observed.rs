@@ -4,8 +4,8 @@ use framework_app::AppBuilder;
 #[cfg(not(any(feature = "resources", feature = "worker-pool")))]
 use framework_core::Need;
 use framework_core::{Module, Registrar};
-use framework_http::{HttpHandle, Readiness, RequestObserver, RequestRecord};
-use framework_observability::{HandledRequest, HealthBoard, Metrics};
+use framework_http::{HttpHandle, Readiness, RequestObserver, RequestRecord, RouteObserver};
+use framework_observability::{HandledRequest, HealthBoard, Metrics, RouteMetrics};
 
 #[cfg(any(feature = "resources", feature = "worker-pool"))]
 use super::process::observe as observe_process;
@@ -19,6 +19,12 @@ struct ObservedHttp;
 
 /// Passes on what the server says of each request.
 struct RequestMetrics(Arc<Metrics>);
+
+/// The same for one route, whose metrics are looked up once.
+struct MetricsOfRoute {
+    metrics: Arc<Metrics>,
+    route: Arc<RouteMetrics>,
+}
 
 pub(super) fn add(builder: AppBuilder) -> AppBuilder {
     builder.default_modules(ObservedHttp)
@@ -65,13 +71,27 @@ impl RequestObserver for RequestMetrics {
     }
 
     fn finished(&self, record: &RequestRecord<'_>) {
-        let handled = HandledRequest {
-            method: record.method,
-            status: record.status.as_u16(),
-            took: record.duration,
-            request_bytes: record.request_bytes,
-            response_bytes: record.response_bytes,
-        };
-        self.0.http().finished(record.route, &handled);
+        self.0.http().finished(record.route, &handled(record));
+    }
+
+    fn route(&self, template: &str) -> Option<Arc<dyn RouteObserver>> {
+        let (metrics, route) = (Arc::clone(&self.0), self.0.http().route(template));
+        Some(Arc::new(MetricsOfRoute { metrics, route }))
+    }
+}
+
+impl RouteObserver for MetricsOfRoute {
+    fn finished(&self, record: &RequestRecord<'_>) {
+        self.metrics.http().finished_on(&self.route, &handled(record));
+    }
+}
+
+fn handled<'r>(record: &RequestRecord<'r>) -> HandledRequest<'r> {
+    HandledRequest {
+        method: record.method,
+        status: record.status.as_u16(),
+        took: record.duration,
+        request_bytes: record.request_bytes,
+        response_bytes: record.response_bytes,
     }
 }

@@ -1,6 +1,6 @@
 use std::future::poll_fn;
 
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 use super::*;
 

@@ -7,6 +7,9 @@ use tokio::{
 use super::*;
 use crate::ServerSettings;
 
+/// Longer than anything takes here.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// A connection that has served one request and is idle, and its client.
 async fn idle() -> (ConnectionIo<DuplexStream>, DuplexStream, Arc<ConnectionState>) {
     let (client, server) = duplex(1024);
@@ -86,4 +89,80 @@ async fn a_connection_is_settled_once_what_was_written_is_flushed_and_never_whil
     assert!(state.rests_at().is_some());
     io.shutdown().await.unwrap();
     assert!(state.rests_at().is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_it_waits_for_its_response_is_noticed() {
+    let (mut io, client, state) = idle().await;
+    state.request_started(false);
+    io.flush().await.unwrap();
+    drop(client);
+    let error = io.flush().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    // Whoever has its response may leave.
+    state.request_ended(Instant::now());
+    io.flush().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_looks_for_a_client_is_woken_when_it_leaves() {
+    let (mut io, client, state) = idle().await;
+    state.request_started(false);
+    let left = std::future::poll_fn(|cx| match Pin::new(&mut io).poll_flush(cx) {
+        Poll::Ready(Ok(())) => Poll::Pending,
+        other => other,
+    });
+    let (left, ()) = tokio::join!(tokio::time::timeout(LIMIT, left), async { drop(client) });
+    assert!(left.expect("it is woken").is_err());
+}
+
+#[tokio::test]
+async fn what_comes_while_a_client_is_looked_for_is_read_later_and_in_order() {
+    let (mut io, mut client, state) = idle().await;
+    state.request_started(false);
+    client.write_all(b"GET /next HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    for _ in 0..3 {
+        io.flush().await.unwrap();
+    }
+    state.request_ended(Instant::now());
+    io.put_back(b"> ");
+    let mut read = [0; 64];
+    let length = io.read(&mut read).await.unwrap();
+    assert_eq!(&read[..length], b"> GET /next HTTP/1.1\r\nhost: test\r\n\r\n");
+}
+
+#[tokio::test]
+async fn nobody_looks_while_a_body_is_read_or_several_requests_share_the_connection() {
+    let looks = async |prepare: fn(&ConnectionState)| {
+        let (mut io, mut client, state) = idle().await;
+        prepare(&state);
+        client.write_all(b"more").await.unwrap();
+        io.flush().await.unwrap();
+        !io.ahead().is_empty()
+    };
+    assert!(looks(|state| _ = state.request_started(false)).await);
+    let reads_body = |state: &ConnectionState| {
+        state.request_started(false);
+        state.set_reading_body(true);
+    };
+    assert!(!looks(reads_body).await);
+    let (client, server) = duplex(64);
+    let state = Arc::new(ConnectionState::new(Traffic::new(), ServerSettings::default()));
+    state.request_started(true);
+    let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    let mut io = ConnectionIo::new(server, Arc::clone(&state), Place::new(state.traffic(), permit));
+    drop(client);
+    io.flush().await.unwrap();
+}
+
+#[test]
+fn a_small_response_is_written_as_one_piece_and_a_large_one_as_it_is() {
+    let mut joined = [0; SMALL];
+    let pieces = [&b"head"[..], b"", b"body"].map(io::IoSlice::new);
+    assert_eq!(join(&pieces, &mut joined).unwrap(), b"headbody");
+    let (head, rest) = ([b'h'; SMALL / 2], [b'b'; SMALL / 2]);
+    let full = [io::IoSlice::new(&head), io::IoSlice::new(&rest)];
+    assert_eq!(join(&full, &mut joined).unwrap().len(), SMALL);
+    let more = [io::IoSlice::new(&head), io::IoSlice::new(&rest), io::IoSlice::new(b"!")];
+    assert!(join(&more, &mut joined).is_none());
 }

@@ -4,7 +4,7 @@ const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-async fn after(seconds: u64) {
+async fn pass(seconds: u64) {
     tokio::time::advance(secs(seconds)).await;
 }
 
@@ -15,7 +15,7 @@ fn state() -> ConnectionState {
 /// What is due, and in how many seconds.
 fn due(state: &ConnectionState, stage: DrainStage) -> Option<(i64, bool)> {
     let (at, due) = state.due(stage)?;
-    let now = Instant::now();
+    let (at, now) = (state.traffic().instant(at), Instant::now());
     let ahead = at.saturating_duration_since(now).as_secs_f64();
     let behind = now.saturating_duration_since(at).as_secs_f64();
     Some(((ahead - behind).round() as i64, due == Due::CloseIdle))
@@ -25,15 +25,15 @@ fn due(state: &ConnectionState, stage: DrainStage) -> Option<(i64, bool)> {
 async fn the_first_head_counts_from_connecting_and_later_ones_from_their_first_byte() {
     let state = state();
     assert_eq!(due(&state, DrainStage::Serving), Some((10, true)));
-    after(4).await;
+    pass(4).await;
     state.bytes_arrived(b"GET");
     assert_eq!(due(&state, DrainStage::Serving), Some((6, false)));
     state.request_started(false);
     assert_eq!(due(&state, DrainStage::Serving), None);
-    after(60).await;
+    pass(60).await;
     state.request_ended(Instant::now());
     assert_eq!(due(&state, DrainStage::Serving), Some((5, true)));
-    after(3).await;
+    pass(3).await;
     state.bytes_arrived(b"G");
     assert_eq!(due(&state, DrainStage::Serving), Some((10, false)));
 }
@@ -45,7 +45,7 @@ async fn draining_keeps_a_connection_for_as_long_as_its_client_was_promised() {
     state.request_started(false);
     assert_eq!(due(&state, DrainStage::Drain), None);
     state.request_ended(Instant::now());
-    after(3).await;
+    pass(3).await;
     assert_eq!(due(&state, DrainStage::LameDuck), Some((2, true)));
     assert_eq!(due(&state, DrainStage::Drain), Some((2, true)));
 }
@@ -58,7 +58,7 @@ async fn a_shorter_linger_shortens_the_wait_of_idle_connections_and_of_no_others
     state.request_ended(Instant::now());
     assert_eq!(due(&state, DrainStage::LameDuck), Some((5, true)));
     assert_eq!(due(&state, DrainStage::Drain), Some((1, true)));
-    after(3).await;
+    pass(3).await;
     assert_eq!(due(&state, DrainStage::Drain), Some((-2, true)));
     state.bytes_arrived(b"GET");
     assert_eq!(due(&state, DrainStage::Drain), Some((10, false)));
@@ -81,7 +81,7 @@ async fn http2_says_goodbye_once_and_may_then_finish_its_streams() {
     state.bytes_arrived(b"PRI * HTTP/2.0");
     state.request_started(true);
     assert!(state.close() && !state.close());
-    after(60).await;
+    pass(60).await;
     assert_eq!(due(&state, DrainStage::Drain), None);
     state.request_ended(Instant::now());
     assert_eq!(due(&state, DrainStage::Drain), Some((5, false)));
@@ -92,7 +92,7 @@ async fn a_client_that_takes_nothing_is_dropped_though_its_request_is_in_flight(
     let state = state();
     state.request_started(false);
     state.write_stalled();
-    after(20).await;
+    pass(20).await;
     state.write_stalled();
     assert_eq!(due(&state, DrainStage::Serving), Some((10, false)));
     state.write_moved();

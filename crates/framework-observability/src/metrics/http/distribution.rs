@@ -1,12 +1,16 @@
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use prometheus::proto;
 
 /// How many threads can count at once without disturbing each other.
 const SHARDS: usize = 8;
+
+/// How many of the shards belong to one thread each, which adds to them without locking the bus; the
+/// threads beyond have the others together.
+const OWN_SHARDS: usize = 4;
 
 /// The most buckets, the one for what is above all bounds included.
 const MAX_BUCKETS: usize = 17;
@@ -20,7 +24,7 @@ pub(super) struct Distribution {
 
 /// A number that threads change side by side.
 #[derive(Default)]
-pub(super) struct Level([Padded<AtomicI64>; SHARDS]);
+pub(super) struct Level([Padded<AtomicU64>; SHARDS]);
 
 /// In a cache line of its own.
 #[derive(Default)]
@@ -47,12 +51,14 @@ impl Distribution {
     }
 
     pub(super) fn observe(&self, value: u64) {
-        let Shard { buckets, sum } = &self.shards[shard()];
-        buckets[self.bounds.partition_point(|&bound| bound < value)].fetch_add(1, Relaxed);
+        let place = Place::of_this_thread();
+        let Shard { buckets, sum } = &self.shards[place.shard];
         // Most requests have no body.
-        if value > 0 {
-            sum.fetch_add(value, Relaxed);
+        if value == 0 {
+            return place.add(&buckets[0], 1);
         }
+        place.add(&buckets[self.bounds.partition_point(|&bound| bound < value)], 1);
+        place.add(sum, value);
     }
 
     /// How many values have been counted.
@@ -87,32 +93,61 @@ impl Distribution {
 
 impl Level {
     pub(super) fn add(&self, change: i64) {
-        self.0[shard()].0.fetch_add(change, Relaxed);
+        let place = Place::of_this_thread();
+        place.add(&self.0[place.shard].0, change as u64);
     }
 
     pub(super) fn get(&self) -> i64 {
-        self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
+        let parts = self.0.iter().map(|shard| shard.0.load(Relaxed));
+        // A part may be less than nothing, and wraps around as the sum does.
+        parts.fold(0, u64::wrapping_add) as i64
     }
 }
 
 /// Where this thread counts.
-fn shard() -> usize {
+#[derive(Clone, Copy)]
+struct Place {
+    shard: usize,
+    // Nobody else changes anything there.
+    is_own: bool,
+}
+
+impl Place {
+    fn of_this_thread() -> Self {
+        let number = thread_number();
+        if number < OWN_SHARDS {
+            return Self { shard: number, is_own: true };
+        }
+        let shard = OWN_SHARDS + number % (SHARDS - OWN_SHARDS);
+        Self { shard, is_own: false }
+    }
+
+    fn add(self, to: &AtomicU64, more: u64) {
+        if self.is_own {
+            to.store(to.load(Relaxed).wrapping_add(more), Relaxed);
+        } else {
+            to.fetch_add(more, Relaxed);
+        }
+    }
+}
+
+/// How many threads counted before this one did.
+fn thread_number() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
+        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
     }
-    let at = SHARD.get();
-    if at < SHARDS {
-        return at;
+    if NUMBER.get() == usize::MAX {
+        NUMBER.set(THREADS.fetch_add(1, Relaxed));
     }
-    let at = THREADS.fetch_add(1, Relaxed) % SHARDS;
-    SHARD.set(at);
-    at
+    NUMBER.get()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const EACH: u64 = 5_000;
 
     #[test]
     fn what_threads_count_side_by_side_is_shown_together() {
@@ -120,7 +155,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..2 * SHARDS {
                 scope.spawn(|| {
-                    for value in [10, 11, 100, 101] {
+                    // So many that they meet.
+                    for value in (0..EACH).flat_map(|_| [10, 11, 100, 101]) {
                         distribution.observe(value);
                         level.add(2);
                         level.add(-1);
@@ -129,7 +165,7 @@ mod tests {
             }
         });
         let shown = distribution.collect(2.0);
-        let threads = 2 * SHARDS as u64;
+        let threads = 2 * SHARDS as u64 * EACH;
         let buckets: Vec<_> = shown
             .get_bucket()
             .iter()
