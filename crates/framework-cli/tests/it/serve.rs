@@ -161,3 +161,13 @@ fn with_debug_the_log_has_where_the_time_of_the_start_went() {
     process.signal(Signal::TERM);
     assert_eq!(process.ends_within(SOON).0, 124);
 }
+
+#[test]
+fn memory_is_given_back_at_readiness_and_twice_soon_after() {
+    let mut process = Process::start("stubborn", "--debug --set shutdown.timeout=250ms");
+    for _ in 0..3 {
+        process.until("gave back what only the start needed");
+    }
+    process.signal(Signal::TERM);
+    assert_eq!(process.ends_within(SOON).0, 124);
+}
