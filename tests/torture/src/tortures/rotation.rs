@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How many workers write to the one file.
-const WORKERS: usize = 4;
+const WORKERS: usize = 8;
 
 /// How many clients have them write, and how many lines each time.
 const CLIENTS: u64 = 8;
