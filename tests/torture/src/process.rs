@@ -384,10 +384,7 @@ impl Process {
     ///
     /// Returns an error if `/proc` does not say.
     pub(crate) fn memory(&self) -> Result<u64, BoxError> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        Ok(kib.ok_or("no VmRSS")? * 1024)
+        memory_of(self.pid())
     }
 
     /// How many files it has open.
@@ -438,4 +435,16 @@ impl Ended {
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
+}
+
+/// How many bytes of memory are a process's own.
+///
+/// # Errors
+///
+/// Returns an error if `/proc` does not say.
+pub(crate) fn memory_of(pid: u32) -> Result<u64, BoxError> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kib.ok_or("no VmRSS")? * 1024)
 }

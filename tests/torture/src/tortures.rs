@@ -8,6 +8,7 @@ pub(crate) mod daemon;
 pub(crate) mod drain;
 pub(crate) mod hostile;
 pub(crate) mod instance;
+pub(crate) mod ipc;
 pub(crate) mod killed;
 pub(crate) mod malformed;
 pub(crate) mod ports;

@@ -1,6 +1,7 @@
 //! What the tortures aim at: an application with a route for each way in which a server can be hurt.
 //!
 //! * [`Traffic`] has slow, endless, streamed, echoed and upgraded responses.
+//! * [`talk`] is what two processes say to each other.
 //! * [`Generations`] tells which configuration answered, and can be told to read it again.
 //! * [`boot`] takes its time to start, in many steps; [`Sin`] is what an executable does wrong then.
 //!
@@ -11,6 +12,7 @@
 mod boot;
 mod generations;
 mod sin;
+pub mod talk;
 mod traffic;
 
 pub use self::{

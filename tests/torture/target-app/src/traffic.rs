@@ -1,5 +1,6 @@
 use std::{convert::Infallible, env, thread, time::Duration};
 
+use crate::talk;
 use bytes::Bytes;
 use framework::{
     axum::{
@@ -59,6 +60,7 @@ impl Module for Traffic {
             .route("/log", post(log))
             .route("/slow", get(slow))
             .route("/block", post(block))
+            .route("/babble", post(babble))
             .route("/begun", get(begun))
             .route("/endless", get(endless))
             .route("/pieces", get(pieces))
@@ -100,6 +102,32 @@ async fn log(Query(Lines { first, count }): Query<Lines>) -> &'static str {
         tracing::info!(number, "a line");
     }
     "logged"
+}
+
+#[derive(Deserialize)]
+struct Babble {
+    /// What it comes from.
+    seed: u32,
+    /// How long it is, in bytes.
+    length: u32,
+}
+
+/// Says something to the primary that makes no sense.
+async fn babble(Query(Babble { seed, length }): Query<Babble>) -> Response {
+    // A generator by Marsaglia; it is no frame unless the beginning is that of one by chance.
+    let mut state = seed | 1;
+    let frame: Vec<u8> = (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        })
+        .collect();
+    match talk::babble(&frame) {
+        Ok(()) => "babbled".into_response(),
+        Err(error) => (StatusCode::CONFLICT, error.to_string()).into_response(),
+    }
 }
 
 /// Blocks every thread of the runtime, for ever.
