@@ -88,7 +88,9 @@ pub use self::{
     need::{AllNeed, Need, OptionalNeed},
     provider::{Lifetime, ProviderSpec, Role},
     registrar::Registrar,
-    request::{CurrentRequest, Moment, Outgoing, REQUEST_TARGET, RequestContext, ShortText},
+    request::{
+        CurrentRequest, EnteredRequest, Moment, Outgoing, REQUEST_TARGET, RequestContext, ShortText,
+    },
     slot::{AnySlot, DeferredError, Slot},
     sockets::{LentSocket, SocketSource},
     supervision::{Intensity, Restart, Strategy, Supervision},

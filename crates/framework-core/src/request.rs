@@ -1,4 +1,4 @@
-use std::{any::Any, cell::Cell, fmt, sync::Arc};
+use std::{any::Any, cell::Cell, fmt, marker::PhantomData, sync::Arc};
 
 use crate::TraceParent;
 
@@ -30,6 +30,14 @@ pub struct RequestContext {
     // `None` while it is in scope. Boxed, as it is put there and taken back with every poll; the box
     // is used again by the thread's next request.
     request: Option<Box<CurrentRequest>>,
+}
+
+/// A request that this thread works on until this is dropped; see [`RequestContext::enter`].
+// Also after a panic.
+pub struct EnteredRequest<'c> {
+    to: &'c mut Option<Box<CurrentRequest>>,
+    outer: Option<Box<CurrentRequest>>,
+    of_thread: PhantomData<*const ()>,
 }
 
 /// The request that this thread works on.
@@ -86,23 +94,15 @@ impl RequestContext {
     /// by `id`.
     #[must_use]
     pub fn new(method: &'static str, route: Option<Arc<str>>, id: ShortText) -> Self {
-        let request = CurrentRequest {
-            method,
-            route,
-            id,
-            deadline: None,
-            trace: None,
-            logged: true,
-            attached: None,
-        };
-        let request = match SPARE.try_with(Cell::take).ok().flatten() {
-            Some(mut spare) => {
-                *spare = request;
-                spare
-            }
-            None => Box::new(request),
-        };
-        Self { request: Some(request) }
+        if let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() {
+            // One by one: made elsewhere, they would be copied. Of what is not named here, the last
+            // request has left nothing.
+            (spare.method, spare.route, spare.id) = (method, route, id);
+            return Self { request: Some(spare) };
+        }
+        let (deadline, trace, attached) = (None, None, None);
+        let request = CurrentRequest { method, route, id, deadline, trace, logged: true, attached };
+        Self { request: Some(Box::new(request)) }
     }
 
     /// Sets when nobody waits for the answer any longer.
@@ -134,9 +134,29 @@ impl RequestContext {
 
     /// Calls `work` as a part of the request.
     pub fn in_scope<R>(&mut self, work: impl FnOnce() -> R) -> R {
-        let outer = CURRENT.replace(self.request.take());
-        let _put_back = PutBack { to: &mut self.request, outer };
+        let _entered = self.enter();
         work()
+    }
+
+    /// As [`in_scope`](Self::in_scope), until the guard is dropped. Guards are dropped in the
+    /// reverse order of their making.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use framework_core::{CurrentRequest, RequestContext};
+    ///
+    /// let id = || CurrentRequest::with(|request| request.id().to_owned());
+    /// let mut request = RequestContext::new("GET", None, "r-1".into());
+    /// let entered = request.enter();
+    /// assert_eq!(id().as_deref(), Some("r-1"));
+    /// drop(entered);
+    /// assert_eq!(id(), None);
+    /// ```
+    #[must_use = "the request is left at once"]
+    pub fn enter(&mut self) -> EnteredRequest<'_> {
+        let outer = CURRENT.replace(self.request.take());
+        EnteredRequest { to: &mut self.request, outer, of_thread: PhantomData }
     }
 }
 
@@ -149,13 +169,7 @@ impl Drop for RequestContext {
     }
 }
 
-/// Takes a context off the thread, also after a panic.
-struct PutBack<'c> {
-    to: &'c mut Option<Box<CurrentRequest>>,
-    outer: Option<Box<CurrentRequest>>,
-}
-
-impl Drop for PutBack<'_> {
+impl Drop for EnteredRequest<'_> {
     fn drop(&mut self) {
         *self.to = CURRENT.replace(self.outer.take());
     }
@@ -165,6 +179,12 @@ impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.request.as_ref().map(|request| request.id());
         f.debug_struct("RequestContext").field("id", &id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EnteredRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnteredRequest").finish_non_exhaustive()
     }
 }
 
@@ -220,6 +240,7 @@ impl CurrentRequest {
     /// Lets go of what others may be waiting for to be gone.
     fn let_go(&mut self) {
         (self.route, self.attached) = (None, None);
+        (self.deadline, self.trace, self.logged) = (None, None, true);
         if let Text::Long(_) = self.id.0 {
             self.id = "".into();
         }

@@ -145,6 +145,7 @@ impl Service<Request<Body>> for LiveRouter {
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Some(current) = self.live.load() else {
             self.copy = None;

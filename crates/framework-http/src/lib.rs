@@ -51,6 +51,7 @@
 #![deny(missing_docs)]
 
 mod drain;
+mod finish;
 mod link;
 mod server;
 mod shutdown;

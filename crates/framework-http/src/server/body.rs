@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -61,13 +61,13 @@ const PIECE: usize = 16 << 10;
 // ===== impl InFlight =====
 
 impl InFlight {
-    pub(crate) fn new<B>(connection: &Arc<ConnectionState>, request: &Request<B>) -> Self {
-        let started = connection.request_started(request.version() == http::Version::HTTP_2);
+    pub(crate) fn new(connection: &Arc<ConnectionState>, request: &Parts) -> Self {
+        let started = connection.request_started(request.version == http::Version::HTTP_2);
         Self {
             connection: Arc::clone(connection),
             line: RequestLine {
-                method: request.method().clone(),
-                path: request.uri().path_and_query().cloned(),
+                method: request.method.clone(),
+                path: request.uri.path_and_query().cloned(),
                 started,
             },
             complete: false,
@@ -90,11 +90,10 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let now = Instant::now();
         if !self.complete && self.connection.traffic().stage() == DrainStage::Force {
-            self.connection.traffic().cut(self.line.cut(now));
+            self.connection.traffic().cut(self.line.cut(Instant::now()));
         }
-        self.connection.request_ended(now);
+        self.connection.request_ended();
     }
 }
 

@@ -188,6 +188,7 @@ impl Driver {
                 let mut changed = pin!(unconstrained(stages.changed()));
                 let mut registered = false;
                 poll_fn(|cx| {
+                    self.state.poll_begins();
                     if let Poll::Ready(ended) = protocol.poll_end(cx) {
                         self.note_end(ended);
                         return Poll::Ready(Event::Ended);
@@ -250,7 +251,7 @@ impl Driver {
             {
                 self.reset(timer, at);
             }
-            if timer.poll(cx).is_pending() {
+            if timer.armed && self.state.was_before(timer.at) || timer.poll(cx).is_pending() {
                 return Poll::Pending;
             }
             let now = self.state.now();

@@ -16,7 +16,6 @@ use http::{
 };
 use http_body::Body as _;
 use hyper::body::Incoming;
-use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt as _, util::Oneshot};
 
@@ -25,7 +24,7 @@ use super::{
     connection::Setting,
     state::ConnectionState,
 };
-use crate::link::RequestLink;
+use crate::{finish, link::RequestLink};
 
 /// Between the protocol and the application: counts each request, and tells clients when to leave.
 pub(crate) struct ConnectionService<S> {
@@ -36,24 +35,18 @@ pub(crate) struct ConnectionService<S> {
     setting: Arc<Setting>,
 }
 
-pin_project! {
-    pub(crate) struct ConnectionFuture<S: Service<Request<Body>>> {
-        #[pin]
-        inner: Calling<S>,
-        version: Version,
-        request: Option<InFlight>,
-        first: bool,
-    }
+pub(crate) struct ConnectionFuture<S: Service<Request<Body>>> {
+    inner: Calling<S>,
+    version: Version,
+    request: Option<InFlight>,
+    first: bool,
 }
 
-pin_project! {
-    // Futures are moved before they are polled, and a request is large. So the common case, a
-    // service that is always ready, holds no request.
-    #[project = CallingProjection]
-    enum Calling<S: Service<Request<Body>>> {
-        Called { #[pin] future: S::Future },
-        Waiting { future: Pin<Box<Oneshot<S, Request<Body>>>> },
-    }
+// Boxed: the protocol moves the future twice before it is polled, which takes longer than to have a
+// box, and keeps room for one as long as the connection lives.
+enum Calling<S: Service<Request<Body>>> {
+    Called(Pin<Box<S::Future>>),
+    Waiting(Pin<Box<Oneshot<S, Request<Body>>>>),
 }
 
 impl<S> ConnectionService<S> {
@@ -80,20 +73,29 @@ where
         // The promise is made once a connection: with every response, it would cost more than it
         // tells.
         let first = !self.connection.is_used();
-        let in_flight = InFlight::new(&self.connection, &request);
-        let version = request.version();
-        let mut request = request.map(|body| self.body(body));
+        // In parts up to where the service takes it: a request is large, and each function that it
+        // goes through would copy it.
+        let (mut parts, body) = request.into_parts();
+        let in_flight = InFlight::new(&self.connection, &parts);
+        let version = parts.version;
         let extensions = self.extensions(in_flight.started());
-        let of_protocol = std::mem::replace(request.extensions_mut(), extensions);
+        let of_protocol = std::mem::replace(&mut parts.extensions, extensions);
         if !of_protocol.is_empty() {
-            request.extensions_mut().extend(of_protocol);
+            parts.extensions.extend(of_protocol);
         }
-        ConnectionFuture {
-            inner: Calling::new(&self.inner, request),
-            version,
-            request: Some(in_flight),
-            first,
-        }
+        let body = self.body(body);
+        let mut service = self.inner.borrow_mut();
+        let inner = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {
+                Calling::Called(Box::pin(service.call(Request::from_parts(parts, body))))
+            }
+            // Asked again by the other future, which then has somebody to wake.
+            _ => {
+                let service = service.clone();
+                Calling::Waiting(Box::pin(service.oneshot(Request::from_parts(parts, body))))
+            }
+        };
+        ConnectionFuture { inner, version, request: Some(in_flight), first }
     }
 }
 
@@ -118,24 +120,11 @@ impl<S> ConnectionService<S> {
     }
 }
 
-impl<S: Service<Request<Body>> + Clone> Calling<S> {
-    fn new(service: &RefCell<S>, request: Request<Body>) -> Self {
-        let mut service = service.borrow_mut();
-        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => Self::Called { future: service.call(request) },
-            // Asked again by the other future, which then has somebody to wake.
-            _ => Self::Waiting { future: Box::pin(service.clone().oneshot(request)) },
-        }
-    }
-}
-
-impl<S: Service<Request<Body>>> Future for Calling<S> {
-    type Output = Result<S::Response, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            CallingProjection::Called { future } => future.poll(cx),
-            CallingProjection::Waiting { future } => future.as_mut().poll(cx),
+impl<S: Service<Request<Body>>> Calling<S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, S::Error>> {
+        match self {
+            Self::Called(future) => future.as_mut().poll(cx),
+            Self::Waiting(future) => future.as_mut().poll(cx),
         }
     }
 }
@@ -148,14 +137,18 @@ where
     type Output = Result<Response<ResponseBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let this = self.get_mut();
+        finish::forget();
         let Ok(mut response) = ready!(this.inner.poll(cx));
         let request = this.request.take().expect("a future is not polled after it has completed");
-        if *this.version < Version::HTTP_2 {
+        if let Some(at) = finish::take() {
+            request.connection().answered(at);
+        }
+        if this.version < Version::HTTP_2 {
             let connection = request.connection();
             if connection.sends_away() {
                 send_away(response.headers_mut());
-            } else if *this.first {
+            } else if this.first {
                 promise(response.headers_mut(), connection.settings().keep_alive);
             }
         }
@@ -200,3 +193,6 @@ fn promise(headers: &mut HeaderMap, keep_alive: Duration) {
         headers.insert(HeaderName::from_static("keep-alive"), value);
     }
 }
+
+#[cfg(test)]
+mod tests;

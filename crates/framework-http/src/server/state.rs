@@ -42,6 +42,8 @@ pub(crate) struct ConnectionState {
     closing: AtomicU8,
     closing_since: AtomicU64,
     idle_since: AtomicU64,
+    // When the stack was done with the last request, within this poll of the connection.
+    answered: AtomicU64,
     head_since: AtomicU64,
     stalled_since: AtomicU64,
     // The request that made something else of the connection.
@@ -89,6 +91,7 @@ impl ConnectionState {
             closing: AtomicU8::new(OPEN),
             closing_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(now),
+            answered: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
             upgrade: OnceLock::new(),
@@ -127,7 +130,10 @@ impl ConnectionState {
         // The first head counts from connecting, or two limits would follow each other.
         let since = if first { self.idle_since.load(Relaxed) } else { self.now() };
         self.head_since.store(since, Relaxed);
-        let _ = self.closing.compare_exchange(READ_NOTHING_MORE, OPEN, Relaxed, Relaxed);
+        // Only the connection's own task changes it; a swap would lock the bus for nothing.
+        if self.reads_nothing_more() {
+            self.closing.store(OPEN, Relaxed);
+        }
     }
 
     pub(crate) fn reads_nothing_more(&self) -> bool {
@@ -166,12 +172,13 @@ impl ConnectionState {
 
     /// Counts a request, and says when its head began to come in.
     pub(crate) fn request_started(&self, http2: bool) -> Instant {
-        self.in_flight.fetch_add(1, Relaxed);
+        self.add_in_flight(1, http2);
         self.traffic.request_started();
-        let started = match self.head_since.swap(0, Relaxed) {
+        let started = match self.head_since.load(Relaxed) {
             0 => Instant::now(),
             since => self.traffic.instant(since),
         };
+        self.head_since.store(0, Relaxed);
         self.unread_body.store(false, Relaxed);
         self.reading_body.store(false, Relaxed);
         if !self.used.load(Relaxed) {
@@ -207,13 +214,41 @@ impl ConnectionState {
         self.upgrade.get()
     }
 
-    pub(crate) fn request_ended(&self, now: Instant) {
-        self.idle_since.store(micros(&self.traffic, now), Relaxed);
-        self.in_flight.fetch_sub(1, Relaxed);
+    /// Notes when the stack was done with a request, so that the request's end need not read the
+    /// clock once more if it comes at once.
+    pub(crate) fn answered(&self, at: Instant) {
+        // Requests of HTTP/2 have tasks of their own, which nobody sees begin a poll.
+        if !self.is_http2() {
+            self.answered.store(micros(&self.traffic, at), Relaxed);
+        }
+    }
+
+    pub(crate) fn request_ended(&self) {
+        let now = match self.answered.load(Relaxed) {
+            0 => self.now(),
+            just_now => just_now,
+        };
+        self.idle_since.store(now, Relaxed);
+        self.add_in_flight(-1, self.is_http2());
         self.traffic.request_ended();
     }
 
+    fn add_in_flight(&self, change: isize, http2: bool) {
+        if http2 {
+            self.in_flight.fetch_add(change.cast_unsigned(), Relaxed);
+        } else {
+            // One task does all of it, and need not lock the bus.
+            let in_flight = self.in_flight.load(Relaxed).wrapping_add_signed(change);
+            self.in_flight.store(in_flight, Relaxed);
+        }
+    }
+
     // ----- what the driver decides -----
+
+    /// The connection's task is being polled: what was just now is over.
+    pub(crate) fn poll_begins(&self) {
+        self.answered.store(0, Relaxed);
+    }
 
     pub(crate) fn is_http2(&self) -> bool {
         self.http2.load(Relaxed)
@@ -228,6 +263,12 @@ impl ConnectionState {
         self.closing.store(if http2 { SAYING_GOODBYE } else { READ_NOTHING_MORE }, Relaxed);
         self.closing_since.store(self.now(), Relaxed);
         http2
+    }
+
+    /// Whether it was sooner than that just now. Does not read the clock for it.
+    pub(crate) fn was_before(&self, moment: u64) -> bool {
+        let just_now = self.answered.load(Relaxed);
+        just_now != 0 && just_now < moment
     }
 
     /// What is due next, and when; `None` while a request is being answered. Asked after every

@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -39,7 +39,7 @@ struct Shared {
     epoch: Instant,
     open: AtomicUsize,
     // A request may end on another thread than it began on, so a part can be negative.
-    in_flight: Sharded<AtomicIsize>,
+    in_flight: Sharded<AtomicU64>,
     upgraded: AtomicUsize,
     accepted: AtomicU64,
     // `stage` again as a plain number, for the one look at it that every response takes.
@@ -73,7 +73,7 @@ impl Traffic {
         let shared = Shared {
             epoch: Instant::now(),
             open: AtomicUsize::new(0),
-            in_flight: Sharded::new(AtomicIsize::default),
+            in_flight: Sharded::new(AtomicU64::default),
             upgraded: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             stage_now: AtomicU8::new(DrainStage::Serving as u8),
@@ -98,8 +98,9 @@ impl Traffic {
     #[must_use]
     pub fn requests_in_flight(&self) -> usize {
         let parts = self.shared.in_flight.iter().map(|part| part.load(Ordering::Relaxed));
+        let sum = parts.fold(0, u64::wrapping_add);
         // Parts that change while they are looked at may add up to less than nothing.
-        usize::try_from(parts.sum::<isize>()).unwrap_or(0)
+        usize::try_from(sum.cast_signed()).unwrap_or(0)
     }
 
     /// How many of the open connections are no longer HTTP, but what they were upgraded to.
@@ -209,11 +210,11 @@ impl Traffic {
     }
 
     pub(crate) fn request_started(&self) {
-        self.shared.in_flight.mine().fetch_add(1, Ordering::Relaxed);
+        self.shared.in_flight.add(1);
     }
 
     pub(crate) fn request_ended(&self) {
-        self.shared.in_flight.mine().fetch_sub(1, Ordering::Relaxed);
+        self.shared.in_flight.add(-1);
     }
 
     pub(crate) fn upgraded(&self) {

@@ -11,12 +11,12 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
-use framework_core::{PanicError, RequestContext};
+use framework_core::{EnteredRequest, PanicError, RequestContext};
 use http::header;
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
-use tracing::Span;
+use tracing::{Span, span};
 
 use super::{
     BodyTooLarge, RequestId,
@@ -41,7 +41,6 @@ pin_project! {
 
 pin_project! {
     #[project = InnerProjection]
-    #[project_replace = InnerReplaced]
     pub(super) enum Inner<F> {
         Calling { #[pin] future: F },
         // Boxed, as it is rare: futures are moved before they are polled.
@@ -66,15 +65,26 @@ pub(super) enum Surroundings {
 }
 
 impl Surroundings {
-    pub(super) fn in_scope<R>(&mut self, work: impl FnOnce() -> R) -> R {
+    /// Until the guard is dropped. No closure: it would be one more place that a request is copied
+    /// to.
+    pub(super) fn enter(&mut self) -> Entered<'_> {
         match self {
-            Self::Span(span, context) => span.in_scope(|| context.in_scope(work)),
-            Self::Context(context) => context.in_scope(work),
+            Self::Span(span, context) => {
+                Entered { _context: context.enter(), _span: Some(span.enter()) }
+            }
+            Self::Context(context) => Entered { _context: context.enter(), _span: None },
         }
     }
 }
 
+/// Left in this order.
+pub(super) struct Entered<'s> {
+    _context: EnteredRequest<'s>,
+    _span: Option<span::Entered<'s>>,
+}
+
 impl<F> StackFuture<F> {
+    #[inline(always)]
     pub(super) fn new(inner: Inner<F>, request: OnItsWay) -> Self {
         Self { inner, timer: None, request: Some(request) }
     }
@@ -96,22 +106,26 @@ where
         let mut this = self.project();
         let Some(request) = this.request.as_mut() else {
             let response = ready!(this.inner.as_mut().poll(cx));
-            this.inner.project_replace(Inner::Done);
+            this.inner.set(Inner::Done);
             return Poll::Ready(Ok(response));
         };
         let timeout = request.timeout;
-        let polled = request.surroundings.in_scope(|| {
-            if let Poll::Ready(response) = this.inner.as_mut().poll(cx) {
-                return Poll::Ready(response);
+        let entered = request.surroundings.enter();
+        let response = match this.inner.as_mut().poll(cx) {
+            Poll::Ready(response) => response,
+            Poll::Pending => {
+                let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+                ready!(timer.as_mut().poll(cx));
+                timed_out(timeout)
             }
-            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
-            timer.as_mut().poll(cx).map(|()| timed_out(timeout))
-        });
-        let response = ready!(polled);
+        };
+        drop(entered);
         // What a handler that was given up holds is released before its client hears of it.
-        this.inner.project_replace(Inner::Done);
-        let request = this.request.take().expect("looked at above");
-        Poll::Ready(Ok(request.finish(response)))
+        this.inner.set(Inner::Done);
+        let response = request.finish(response);
+        // With it ends the observation, unless the response's body has taken that over.
+        *this.request = None;
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -151,9 +165,9 @@ fn timed_out(limit: Duration) -> Response {
 }
 
 impl OnItsWay {
-    fn finish(mut self, mut response: Response) -> Response {
-        let counted = self.counted.take();
-        if let Some((received, limit)) = &counted
+    /// In place, as it is large.
+    fn finish(&mut self, mut response: Response) -> Response {
+        if let Some((received, limit)) = &self.counted
             && received.bytes() > *limit
             && response.status().is_client_error()
             && response.extensions().get::<Box<Document>>().is_none()
@@ -164,15 +178,25 @@ impl OnItsWay {
         if response.status().is_server_error() {
             self.name_in_problem(&mut response);
         }
-        let Self { id, observation, .. } = self;
         // Hardly any handler sets one of its own: to put it back costs less than to look first.
-        if let Some(own) = response.headers_mut().insert(X_REQUEST_ID, id.to_header()) {
+        if let Some(own) = response.headers_mut().insert(X_REQUEST_ID, self.id.to_header()) {
             response.headers_mut().insert(X_REQUEST_ID, own);
         }
-        match observation {
-            Some(observation) => observed(observation, response, counted),
-            None => response,
+        self.observe(response)
+    }
+
+    fn observe(&mut self, response: Response) -> Response {
+        let Some(observation) = &mut self.observation else { return response };
+        observation.status = Some(response.status());
+        if let Some((received, _)) = &self.counted {
+            observation.request_bytes = received.bytes();
         }
+        if let Some(size) = response.body().size_hint().exact() {
+            observation.response_bytes = size;
+            return response;
+        }
+        let observation = self.observation.take().expect("looked at above");
+        response.map(|body| Body::new(ObservedBody::new(body, observation)))
     }
 
     /// Puts the id into the document, so that whoever reports the error can name it.
@@ -184,20 +208,4 @@ impl OnItsWay {
         *response.body_mut() = Body::from(document.to_json());
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
-}
-
-fn observed(
-    mut observation: Observation,
-    response: Response,
-    counted: Option<(Received, u64)>,
-) -> Response {
-    observation.status = Some(response.status());
-    if let Some((received, _)) = counted {
-        observation.request_bytes = received.bytes();
-    }
-    if let Some(size) = response.body().size_hint().exact() {
-        observation.response_bytes = size;
-        return response;
-    }
-    response.map(|body| Body::new(ObservedBody::new(body, observation)))
 }

@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::{layer::Own, routes::RouteName};
+use crate::finish;
 
 /// Is told of every request: the seam for metrics.
 ///
@@ -54,7 +55,8 @@ pub(super) struct SharedObserver(pub(super) Arc<dyn RequestObserver>);
 
 /// A request under observation, until it is finished or dropped.
 pub(super) struct Observation {
-    stack: Arc<Own>,
+    // `None` where the route has an observer of its own.
+    stack: Option<Arc<Own>>,
     method: &'static str,
     route: RouteName,
     started: Instant,
@@ -85,7 +87,7 @@ impl Observation {
     ) -> Option<Self> {
         stack.observer.as_ref()?.0.started();
         Some(Self {
-            stack: Arc::clone(stack),
+            stack: route.observer().is_none().then(|| Arc::clone(stack)),
             method: known(method),
             route,
             started,
@@ -103,14 +105,14 @@ impl Drop for Observation {
             method: self.method,
             route: self.route.as_str(),
             status: self.status.unwrap_or_else(client_gone),
-            duration: self.started.elapsed(),
+            duration: finish::now() - self.started,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
         };
-        match (self.route.observer(), &self.stack.observer) {
-            (Some(of_route), _) => of_route.finished(&record),
-            (None, Some(observer)) => observer.0.finished(&record),
-            (None, None) => {}
+        let of_all = || self.stack.as_ref()?.observer.as_ref();
+        match self.route.observer() {
+            Some(of_route) => of_route.finished(&record),
+            None => of_all().into_iter().for_each(|observer| observer.0.finished(&record)),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::{
     convert::Infallible,
     fmt,
     hash::{BuildHasher as _, RandomState},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::AtomicU64,
 };
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -113,7 +113,7 @@ impl RequestIds {
     }
 
     fn make(&self) -> RequestId {
-        let count = self.counts.mine().fetch_add(SHARDS as u64, Relaxed);
+        let count = self.counts.add(SHARDS as i64);
         let mut text = [0; 32];
         text[..16].copy_from_slice(&self.process);
         text[16..].copy_from_slice(&hexadecimal(scramble(self.seed.wrapping_add(count))));

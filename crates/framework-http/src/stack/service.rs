@@ -141,22 +141,23 @@ where
         let mut surroundings = Self::surroundings(&request, &route, &id, deadline, trace);
         let mut observation = Observation::start(&self.shared, request.method(), route, started);
         let mut counted = None;
-        let inner = match self.admit(&mut request) {
-            Admission::Refused(problem) => {
-                Inner::Answered { response: Box::new(problem.into_response()) }
+        match (self.admit(&mut request), &mut observation) {
+            (Admission::Refused(problem), _) => {
+                let inner = Inner::Answered { response: Box::new(problem.into_response()) };
+                let refused = OnItsWay { id, surroundings, observation, timeout, counted };
+                return StackFuture::new(inner, refused);
             }
-            admitted => {
-                match (admitted, &mut observation) {
-                    (Admission::Known(size), Some(observation)) => observation.request_bytes = size,
-                    (Admission::Counted(received), _) => {
-                        counted = Some((received, self.shared.limits.body_limit));
-                    }
-                    _ => {}
-                }
-                let future = surroundings.in_scope(|| self.inner.call(request));
-                Inner::Calling { future }
+            (Admission::Known(size), Some(observation)) => observation.request_bytes = size,
+            (Admission::Counted(received), _) => {
+                counted = Some((received, self.shared.limits.body_limit));
             }
-        };
-        StackFuture::new(inner, OnItsWay { id, surroundings, observation, timeout, counted })
+            (Admission::Known(_), None) => {}
+        }
+        let entered = surroundings.enter();
+        let future = self.inner.call(request);
+        drop(entered);
+        // Put together at the end and at once: a future is large, and would be copied on its way.
+        let request = OnItsWay { id, surroundings, observation, timeout, counted };
+        StackFuture::new(Inner::Calling { future }, request)
     }
 }

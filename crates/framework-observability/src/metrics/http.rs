@@ -17,7 +17,7 @@ mod distribution;
 mod status;
 
 use self::{
-    distribution::{Distribution, Level},
+    distribution::{Distribution, Level, Place},
     status::{STATUSES, status_index, status_label},
 };
 
@@ -155,24 +155,26 @@ impl HttpRequestMetrics {
 
     /// Counts a request as active, until [`finished`](Self::finished) is called.
     pub fn started(&self) {
-        self.shared.active.add(1);
+        self.shared.active.add(Place::of_this_thread(), 1);
     }
 
     /// As [`finished`](Self::finished), for whoever keeps the metrics of the [`route`](Self::route):
     /// nothing is looked up.
     pub fn finished_on(&self, route: &RouteMetrics, request: &HandledRequest<'_>) {
-        self.shared.active.add(-1);
-        route.record(request);
+        let place = Place::of_this_thread();
+        self.shared.active.add(place, -1);
+        route.count(place, request);
     }
 
     /// Takes in a request that was answered on `route`, a template such as `/products/{id}` and
     /// never a request's path; it is active no longer.
     pub fn finished(&self, route: &str, request: &HandledRequest<'_>) {
-        self.shared.active.add(-1);
+        let place = Place::of_this_thread();
+        self.shared.active.add(place, -1);
         let routes = self.shared.routes.load();
         match routes.get(route) {
-            Some(route) => route.record(request),
-            None => self.add(route).record(request),
+            Some(route) => route.count(place, request),
+            None => self.add(route).count(place, request),
         }
     }
 
@@ -237,13 +239,17 @@ impl RouteMetrics {
 
     /// Takes in a request that was answered on this route.
     pub fn record(&self, request: &HandledRequest<'_>) {
+        self.count(Place::of_this_thread(), request);
+    }
+
+    fn count(&self, place: Place, request: &HandledRequest<'_>) {
         let series = &self.by_method[method_index(request.method)];
         let series = series.get_or_init(Box::default);
         let durations = &series.duration[status_index(request.status)];
         let durations = durations.get_or_init(|| Box::new(Distribution::new(&DURATION_BUCKETS)));
-        durations.observe(u64::try_from(request.took.as_nanos()).unwrap_or(u64::MAX));
-        series.request_size.observe(request.request_bytes);
-        series.response_size.observe(request.response_bytes);
+        durations.observe(place, u64::try_from(request.took.as_nanos()).unwrap_or(u64::MAX));
+        series.request_size.observe(place, request.request_bytes);
+        series.response_size.observe(place, request.response_bytes);
     }
 
     fn methods(&self) -> impl Iterator<Item = (&'static str, &MethodSeries)> {

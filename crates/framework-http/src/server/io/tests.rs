@@ -15,7 +15,7 @@ async fn idle() -> (ConnectionIo<DuplexStream>, DuplexStream, Arc<ConnectionStat
     let (client, server) = duplex(1024);
     let state = Arc::new(ConnectionState::new(Traffic::new(), ServerSettings::default()));
     state.request_started(false);
-    state.request_ended(Instant::now());
+    state.request_ended();
     let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
     let place = Place::new(state.traffic(), permit);
     (ConnectionIo::new(server, Arc::clone(&state), place), client, state)
@@ -100,7 +100,7 @@ async fn a_client_that_leaves_while_it_waits_for_its_response_is_noticed() {
     let error = io.flush().await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     // Whoever has its response may leave.
-    state.request_ended(Instant::now());
+    state.request_ended();
     io.flush().await.unwrap();
 }
 
@@ -124,7 +124,7 @@ async fn what_comes_while_a_client_is_looked_for_is_read_later_and_in_order() {
     for _ in 0..3 {
         io.flush().await.unwrap();
     }
-    state.request_ended(Instant::now());
+    state.request_ended();
     io.put_back(b"> ");
     let mut read = [0; 64];
     let length = io.read(&mut read).await.unwrap();

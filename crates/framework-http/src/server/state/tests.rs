@@ -31,11 +31,44 @@ async fn the_first_head_counts_from_connecting_and_later_ones_from_their_first_b
     state.request_started(false);
     assert_eq!(due(&state, DrainStage::Serving), None);
     pass(60).await;
-    state.request_ended(Instant::now());
+    state.request_ended();
     assert_eq!(due(&state, DrainStage::Serving), Some((5, true)));
     pass(3).await;
     state.bytes_arrived(b"G");
     assert_eq!(due(&state, DrainStage::Serving), Some((10, false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_ends_when_it_is_answered_reads_the_clock_no_more() {
+    let state = state();
+    state.request_started(false);
+    pass(60).await;
+    state.answered(Instant::now());
+    // The clock of a test stands still within a poll; that it has moved shows what is read.
+    pass(2).await;
+    state.request_ended();
+    assert_eq!(due(&state, DrainStage::Serving), Some((3, true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_ends_in_a_later_poll_than_it_was_answered_in_is_idle_from_its_end() {
+    let state = state();
+    state.request_started(false);
+    state.answered(Instant::now());
+    pass(60).await;
+    state.poll_begins();
+    state.request_ended();
+    assert_eq!(due(&state, DrainStage::Serving), Some((5, true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_http2_read_the_clock_when_they_end() {
+    let state = state();
+    state.request_started(true);
+    state.answered(Instant::now());
+    pass(60).await;
+    state.request_ended();
+    assert_eq!(due(&state, DrainStage::Serving), Some((5, true)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +77,7 @@ async fn draining_keeps_a_connection_for_as_long_as_its_client_was_promised() {
     assert_eq!(due(&state, DrainStage::Drain), Some((5, true)), "it was never used");
     state.request_started(false);
     assert_eq!(due(&state, DrainStage::Drain), None);
-    state.request_ended(Instant::now());
+    state.request_ended();
     pass(3).await;
     assert_eq!(due(&state, DrainStage::LameDuck), Some((2, true)));
     assert_eq!(due(&state, DrainStage::Drain), Some((2, true)));
@@ -55,7 +88,7 @@ async fn a_shorter_linger_shortens_the_wait_of_idle_connections_and_of_no_others
     let settings = ServerSettings::default().drain_linger(secs(1));
     let state = ConnectionState::new(Traffic::new(), settings);
     state.request_started(false);
-    state.request_ended(Instant::now());
+    state.request_ended();
     assert_eq!(due(&state, DrainStage::LameDuck), Some((5, true)));
     assert_eq!(due(&state, DrainStage::Drain), Some((1, true)));
     pass(3).await;
@@ -68,7 +101,7 @@ async fn a_shorter_linger_shortens_the_wait_of_idle_connections_and_of_no_others
 async fn bytes_that_arrive_while_an_idle_connection_closes_keep_it_open() {
     let state = state();
     state.request_started(false);
-    state.request_ended(Instant::now());
+    state.request_ended();
     assert!(!state.close());
     assert!(state.reads_nothing_more());
     state.bytes_arrived(b"GET / HTTP/1.1");
@@ -83,7 +116,7 @@ async fn http2_says_goodbye_once_and_may_then_finish_its_streams() {
     assert!(state.close() && !state.close());
     pass(60).await;
     assert_eq!(due(&state, DrainStage::Drain), None);
-    state.request_ended(Instant::now());
+    state.request_ended();
     assert_eq!(due(&state, DrainStage::Drain), Some((5, false)));
 }
 
@@ -104,7 +137,7 @@ async fn what_has_something_left_to_do_does_not_rest() {
     let used = || {
         let state = state();
         state.request_started(false);
-        state.request_ended(Instant::now());
+        state.request_ended();
         state
     };
     assert!(used().rests_at().is_some());

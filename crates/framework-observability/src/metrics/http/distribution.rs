@@ -50,8 +50,7 @@ impl Distribution {
         Self { bounds, shards: (0..SHARDS).map(|_| Shard::default()).collect() }
     }
 
-    pub(super) fn observe(&self, value: u64) {
-        let place = Place::of_this_thread();
+    pub(super) fn observe(&self, place: Place, value: u64) {
         let Shard { buckets, sum } = &self.shards[place.shard];
         // Most requests have no body.
         if value == 0 {
@@ -92,8 +91,7 @@ impl Distribution {
 // ===== impl Level =====
 
 impl Level {
-    pub(super) fn add(&self, change: i64) {
-        let place = Place::of_this_thread();
+    pub(super) fn add(&self, place: Place, change: i64) {
         place.add(&self.0[place.shard].0, change as u64);
     }
 
@@ -104,16 +102,16 @@ impl Level {
     }
 }
 
-/// Where this thread counts.
+/// Where this thread counts: looked up once for all that a request is counted in.
 #[derive(Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     shard: usize,
     // Nobody else changes anything there.
     is_own: bool,
 }
 
 impl Place {
-    fn of_this_thread() -> Self {
+    pub(super) fn of_this_thread() -> Self {
         let number = thread_number();
         if number < OWN_SHARDS {
             return Self { shard: number, is_own: true };
@@ -155,11 +153,12 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..2 * SHARDS {
                 scope.spawn(|| {
+                    let place = Place::of_this_thread();
                     // So many that they meet.
                     for value in (0..EACH).flat_map(|_| [10, 11, 100, 101]) {
-                        distribution.observe(value);
-                        level.add(2);
-                        level.add(-1);
+                        distribution.observe(place, value);
+                        level.add(place, 2);
+                        level.add(place, -1);
                     }
                 });
             }
