@@ -156,7 +156,7 @@ impl WorkerPool {
     }
 
     /// Runs `work` for each of `items`, and gives the results in the order of the items. No more
-    /// than twice as many as there are threads are handed in at a time, so it fills no queue.
+    /// than sixteen for each thread are handed in at a time.
     pub fn map<I, T, U, F>(&self, items: I, work: F) -> impl Stream<Item = Result<U, JobError>>
     where
         I: IntoIterator<Item = T>,
@@ -203,8 +203,10 @@ impl WorkerPool {
         })
     }
 
+    /// So many items of a batch are handed in at a time, that short ones are not over before whoever
+    /// hands them in has been woken to hand in more.
     fn at_once(&self) -> usize {
-        2 * self.owner.queue.workers().get()
+        16 * self.owner.queue.workers().get()
     }
 
     /// How it goes.
