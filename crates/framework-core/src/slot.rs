@@ -1,7 +1,10 @@
 use std::{
     any::Any,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwapOption;
@@ -19,6 +22,8 @@ type DecorateFn<T> =
 pub struct Slot<T: ?Sized> {
     key: Key,
     value: ArcSwapOption<Arc<T>>,
+    // Says so at less cost than the value, of which there is none where each is made on demand.
+    filled: AtomicBool,
     recipe: OnceLock<Box<dyn Any + Send + Sync>>,
     replacement: OnceLock<Box<dyn Any + Send + Sync>>,
     // What few slots have is out of the way, so that a slot is small.
@@ -55,6 +60,7 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
         Self {
             key,
             value: ArcSwapOption::const_empty(),
+            filled: AtomicBool::new(false),
             recipe: OnceLock::new(),
             replacement: OnceLock::new(),
             decorators: OnceLock::new(),
@@ -71,12 +77,16 @@ impl<T: ?Sized + Send + Sync + 'static> Slot<T> {
     /// The value, if it has been made.
     #[must_use]
     pub fn get(&self) -> Option<Arc<T>> {
+        if !self.filled.load(Ordering::Acquire) {
+            return None;
+        }
         self.value.load().as_deref().map(Arc::clone)
     }
 
     /// Puts `value` in, in place of the one before.
     pub fn set(&self, value: Arc<T>) {
         self.value.store(Some(Arc::new(value)));
+        self.filled.store(true, Ordering::Release);
     }
 
     /// The value; if it was put off until somebody wants it, makes it now. However many ask at
@@ -203,10 +213,11 @@ impl<T: ?Sized + Send + Sync + 'static> AnySlot for Slot<T> {
     }
 
     fn is_filled(&self) -> bool {
-        self.value.load().is_some()
+        self.filled.load(Ordering::Acquire)
     }
 
     fn clear(&self) {
+        self.filled.store(false, Ordering::Release);
         self.value.store(None);
         if let Some(Ok(mut deferred)) = self.deferred.get().map(|deferred| deferred.try_lock()) {
             *deferred = Deferred::Absent;

@@ -1,5 +1,6 @@
 use std::{
     any::Any,
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -26,10 +27,20 @@ pub(crate) struct Place {
 /// Made values are linked from the last back to the first, so the order of their making costs no
 /// second allocation.
 pub(crate) struct Table {
-    layout: Arc<Layout>,
-    cells: Box<[Cell]>,
+    // Where the layout is. The scope's context keeps it there: the recipe of each value has it.
+    layout: usize,
+    places: usize,
+    cells: Cells,
     last: AtomicUsize,
 }
+
+/// Few cells are in the scope itself, which then allocates nothing but the values.
+enum Cells {
+    Few([Cell; FEW]),
+    Many(Box<[Cell]>),
+}
+
+const FEW: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Cell {
@@ -58,10 +69,34 @@ impl Layout {
 
     pub(crate) fn table(self: &Arc<Self>) -> Table {
         let places = self.places.load(Ordering::Relaxed);
-        Table {
-            layout: Arc::clone(self),
-            cells: std::iter::repeat_with(Cell::default).take(places).collect(),
-            last: AtomicUsize::new(NONE),
+        let cells = match places {
+            0..=FEW => Cells::Few(Default::default()),
+            many => Cells::Many(std::iter::repeat_with(Cell::default).take(many).collect()),
+        };
+        Table { layout: self.address(), places, cells, last: AtomicUsize::new(NONE) }
+    }
+
+    fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+}
+
+impl Deref for Cells {
+    type Target = [Cell];
+
+    fn deref(&self) -> &[Cell] {
+        match self {
+            Self::Few(cells) => cells,
+            Self::Many(cells) => cells,
+        }
+    }
+}
+
+impl DerefMut for Cells {
+    fn deref_mut(&mut self) -> &mut [Cell] {
+        match self {
+            Self::Few(cells) => cells,
+            Self::Many(cells) => cells,
         }
     }
 }
@@ -79,8 +114,8 @@ impl Place {
 impl Table {
     /// The cell of a place, if the place is of the same application.
     pub(crate) fn cell(&self, place: &Place) -> Option<(usize, &Cell)> {
-        let same = Arc::ptr_eq(&self.layout, &place.layout);
-        self.cells.get(place.index).filter(|_| same).map(|cell| (place.index, cell))
+        let known = place.index < self.places && self.layout == place.layout.address();
+        self.cells.get(place.index).filter(|_| known).map(|cell| (place.index, cell))
     }
 
     pub(crate) fn get_or_make<T: ?Sized + Send + Sync + 'static>(

@@ -75,6 +75,17 @@ impl Packet {
     }
 }
 
+/// Why a packet could not be sent.
+pub(super) fn sending(error: io::Error) -> IpcError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::NotConnected => IpcError::PeerGone,
+        _ => IpcError::System(error),
+    }
+}
+
 /// Room for one packet at a time.
 #[derive(Debug)]
 pub(super) struct Receiver {

@@ -26,7 +26,7 @@ use super::{
     frame::{Header, Kind, hash},
     handlers::Handler,
     inbox::{self, Inbox, Look},
-    packets::{Packet, Received},
+    packets::{Packet, Received, sending},
     pending::{Pending, Waiting},
 };
 
@@ -237,7 +237,15 @@ impl Peer {
         let millis = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX).max(1);
         let header = Header { id: waiting.id(), millis, ..header };
         let packet = Packet::new(header, request.bytes, request.descriptors)?;
-        self.shared.dispatch(packet, header.control)?;
+        match self.shared.dispatch(packet, header.control) {
+            Ok(()) => {}
+            // That shows before what the other side said at last has been read.
+            Err(IpcError::PeerGone) => {
+                let closed = timeout(limit, self.closed()).await;
+                return Err(closed.map_or(IpcError::PeerGone, |closed| closed.error()));
+            }
+            Err(error) => return Err(error),
+        }
         self.shared.look_for_replies(&waiting);
         if waiting.is_over() {
             // Which needs no timer.
@@ -370,16 +378,6 @@ fn is_full(error: &io::Error) -> bool {
     // ENOBUFS: the kernel's own queue for the socket is full.
     error.kind() == io::ErrorKind::WouldBlock
         || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NOBUFS)
-}
-
-fn sending(error: io::Error) -> IpcError {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::NotConnected => IpcError::PeerGone,
-        _ => IpcError::System(error),
-    }
 }
 
 // ===== the driver =====

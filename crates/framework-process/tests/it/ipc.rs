@@ -259,6 +259,19 @@ async fn processes_with_other_messages_do_not_speak_to_each_other() {
 }
 
 #[tokio::test]
+async fn a_call_that_comes_too_late_to_be_sent_is_told_of_the_other_version_too() {
+    let (ours, theirs) = socket_pair().unwrap();
+    let (_other, driver) = Peer::open(theirs, Handlers::new()).unwrap();
+    let (peer, own) = Peer::open(ours, echo()).unwrap();
+    // The other side has read the greeting, and closed its end, before this one reads anything.
+    assert_eq!(driver.await, Closed::Version);
+    let call = peer.call(To::Peer, &Beat, LIMIT);
+    let (answer, closed) = tokio::join!(call, own);
+    assert_eq!(closed, Closed::Version);
+    assert!(matches!(answer, Err(IpcError::Version)), "{answer:?}");
+}
+
+#[tokio::test]
 async fn whoever_sends_more_than_is_read_is_told_and_control_gets_through() {
     let (left, right) = socket_pair().unwrap();
     let (left, driver) = Peer::open_to_any(left, echo()).unwrap();

@@ -1,6 +1,7 @@
 use std::{
     convert::Infallible,
     future,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -12,7 +13,11 @@ use framework_process::{
     ClusterCommands, ControlServer, OrphanReaper, Predecessor, Reporter, RunFiles, WorkerLink,
     let_go_of_output, release_startup_memory,
 };
-use tokio::{runtime::Runtime, task::spawn_blocking, time::sleep};
+use tokio::{
+    runtime::Runtime,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use super::start;
 use crate::{
@@ -33,6 +38,9 @@ const BLOCKING_GRACE: Duration = Duration::from_millis(500);
 /// and the like are done.
 const GIVE_BACK_AFTER: [Duration; 3] =
     [Duration::from_millis(1), Duration::from_secs(1), Duration::from_secs(15)];
+
+/// How long the process waits for a dump when everything else has ended.
+const DUMP_LIMIT: Duration = Duration::from_secs(2);
 
 /// An application that is about to start, and all that it takes from the process.
 pub(super) struct Served {
@@ -83,12 +91,12 @@ impl Served {
                 let listen = || start::listen(files.as_ref()?, &operator);
                 take_place(predecessor, pid_file, &held, listen);
             };
-            let application = run(ready, debug, &role, &mut reporter, place);
+            let application =
+                dumped(run(ready, debug, &role, &mut reporter, place), &operator, &lifecycle);
             tokio::select! {
                 ended = application => ended,
                 never = keep_informed(&operator, &lifecycle, watchdog) => match never {},
                 never = role.inform(&lifecycle) => match never {},
-                never = dump_failure(&operator, &lifecycle) => match never {},
             }
         });
         runtime.shutdown_timeout(BLOCKING_GRACE);
@@ -141,21 +149,45 @@ impl Role {
     }
 }
 
-/// Writes down how everything is when a part of the application has failed for good, and the rest is
-/// still there; never completes.
-async fn dump_failure(operator: &Arc<Operator>, lifecycle: &Lifecycle) -> Infallible {
-    lifecycle.shutdown_requested(1).await;
-    if let Some(ShutdownReason::UnitFailed { module, .. }) = lifecycle.shutdown_reason() {
-        let operator = Arc::clone(operator);
-        match spawn_blocking(move || operator.dump()).await {
-            Ok(Ok(Some(dump))) => tracing::error!(dump, "`{module}` has failed: wrote a dump"),
-            // It has just been written for another reason.
-            Ok(Ok(None)) => {}
-            Ok(Err(refused)) => tracing::warn!(error = refused.message, "there is no dump"),
-            Err(error) => tracing::warn!(%error, "there is no dump"),
+/// Runs the application, and sees to it that there is a dump when a part of it has failed for good:
+/// from while the rest stops, however soon that is over.
+async fn dumped<T>(
+    running: impl Future<Output = T>,
+    operator: &Arc<Operator>,
+    lifecycle: &Lifecycle,
+) -> T {
+    let (mut running, mut dump) = (pin!(running), pin!(dump_failure(operator, lifecycle)));
+    tokio::select! {
+        ended = &mut running => {
+            if has_failed(lifecycle).is_some() {
+                // A disk that does not answer holds up nobody for ever.
+                let _ = timeout(DUMP_LIMIT, dump).await;
+            }
+            ended
         }
+        () = &mut dump => running.await,
     }
-    future::pending().await
+}
+
+async fn dump_failure(operator: &Arc<Operator>, lifecycle: &Lifecycle) {
+    lifecycle.shutdown_requested(1).await;
+    let Some(module) = has_failed(lifecycle) else { return };
+    let operator = Arc::clone(operator);
+    match spawn_blocking(move || operator.dump()).await {
+        Ok(Ok(Some(dump))) => tracing::error!(dump, "`{module}` has failed: wrote a dump"),
+        // It has just been written for another reason.
+        Ok(Ok(None)) => {}
+        Ok(Err(refused)) => tracing::warn!(error = refused.message, "there is no dump"),
+        Err(error) => tracing::warn!(%error, "there is no dump"),
+    }
+}
+
+/// The module that has failed for good while the application ran.
+fn has_failed(lifecycle: &Lifecycle) -> Option<&'static str> {
+    match lifecycle.shutdown_reason() {
+        Some(ShutdownReason::UnitFailed { module, .. }) => Some(module),
+        _ => None,
+    }
 }
 
 async fn run(
