@@ -444,7 +444,8 @@ impl Ended {
 /// Returns an error if `/proc` does not say.
 pub(crate) fn memory_of(pid: u32) -> Result<u64, BoxError> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    // The pages of its program come and go as the kernel likes.
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    Ok(kib.ok_or("no VmRSS")? * 1024)
+    Ok(kib.ok_or("no RssAnon")? * 1024)
 }

@@ -374,6 +374,10 @@ impl Shared {
     }
 }
 
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset)
+}
+
 fn is_full(error: &io::Error) -> bool {
     // ENOBUFS: the kernel's own queue for the socket is full.
     error.kind() == io::ErrorKind::WouldBlock
@@ -438,7 +442,8 @@ impl Driver {
                 },
             };
             let received = match look {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // A socket that is closed with something unread says so once, before what it said.
+                Err(error) if is_passing(&error) => continue,
                 Err(_) | Ok(None) => return Closed::Gone,
                 Ok(Some(received)) => received,
             };

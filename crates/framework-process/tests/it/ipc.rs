@@ -259,6 +259,17 @@ async fn processes_with_other_messages_do_not_speak_to_each_other() {
 }
 
 #[tokio::test]
+async fn what_the_other_side_said_is_read_though_it_did_not_read_all() {
+    let (ours, theirs) = socket_pair().unwrap();
+    let (peer, own) = Peer::open(ours, echo()).unwrap();
+    let (other, driver) = Peer::open(theirs, Handlers::new()).unwrap();
+    // This lies in its socket when it is closed.
+    peer.send(To::Peer, &Event(1)).unwrap();
+    drop((other, driver));
+    assert_eq!(own.await, Closed::Version);
+}
+
+#[tokio::test]
 async fn a_call_that_comes_too_late_to_be_sent_is_told_of_the_other_version_too() {
     let (ours, theirs) = socket_pair().unwrap();
     let (_other, driver) = Peer::open(theirs, Handlers::new()).unwrap();
