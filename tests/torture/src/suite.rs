@@ -133,7 +133,7 @@ const PLANTED: &[Mistake] = &[
         fault: "a connection that nobody had accepted was lost",
     },
     Mistake { name: "never-gives-up", id: "S1", fault: "it still ran after" },
-    Mistake { name: "trusts-numbers", id: "P1", fault: "have lost where the file is" },
+    Mistake { name: "trusts-numbers", id: "P1", fault: "holds the file, which says" },
     Mistake { name: "blind-succession", id: "R3", fault: "`upgrade` to a binary that is" },
 ];
 
