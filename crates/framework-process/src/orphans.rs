@@ -125,16 +125,20 @@ mod tests {
         set_child_subreaper(Some(Pid::INIT)).unwrap();
         drop(OrphanReaper::start().unwrap().expect("this is their parent now"));
         let mut own = Command::new("/bin/true").spawn().unwrap();
-        // The shell ends without waiting for what it has started.
+        // The shell ends without waiting for what it has started, which ends only after it: a shell
+        // waits by the way for what has ended before.
         let mut shell = Command::new("/bin/sh")
-            .args(["-c", "/bin/true >/dev/null & echo $!"])
+            .args(["-c", "exec 3<&0; (exec /bin/cat <&3 >/dev/null) & echo $!"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let lets_the_orphan_end = shell.stdin.take();
         let mut said = String::new();
         shell.stdout.take().unwrap().read_to_string(&mut said).unwrap();
         let orphan: i32 = said.trim().parse().unwrap();
         assert!(shell.wait().unwrap().success());
+        drop(lets_the_orphan_end);
         let mut waiting = HashMap::new();
         let zombie = |pid: i32| ended_children().contains(&Pid::from_raw(pid).unwrap());
         let own_pid = own.id().cast_signed();
