@@ -58,6 +58,7 @@ mod need;
 mod provider;
 mod registrar;
 mod request;
+mod sharded;
 mod slot;
 mod sockets;
 mod supervision;
@@ -91,6 +92,7 @@ pub use self::{
     request::{
         CurrentRequest, EnteredRequest, Moment, Outgoing, REQUEST_TARGET, RequestContext, ShortText,
     },
+    sharded::{Shard, Sharded},
     slot::{AnySlot, DeferredError, Slot},
     sockets::{LentSocket, SocketSource},
     supervision::{Intensity, Restart, Strategy, Supervision},

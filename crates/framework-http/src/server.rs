@@ -38,7 +38,6 @@ mod protocol;
 mod proxy;
 mod service;
 mod settings;
-mod sharded;
 mod sockets;
 mod state;
 mod traffic;
@@ -53,10 +52,7 @@ pub use self::{
     traffic::{CutRequest, Traffic},
 };
 
-pub(crate) use self::{
-    sharded::{SHARDS, Sharded},
-    state::ConnectionState,
-};
+pub(crate) use self::state::ConnectionState;
 
 use self::{
     accept::{Acceptor, Admitted},

@@ -1,5 +1,4 @@
 use std::{
-    convert::Infallible,
     future::{Future, poll_fn},
     net::SocketAddr,
     pin::{Pin, pin},
@@ -8,15 +7,13 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
 use futures_util::future::Either;
-use http::{Extensions, Request, Response};
+use http::Extensions;
 use tokio::{
     task::unconstrained,
     time::{Sleep, sleep_until},
 };
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 use super::{
     ServerSettings, Traffic,
@@ -24,7 +21,7 @@ use super::{
     establish::establish,
     io::{ConnectionIo, Place},
     protocol::{Driven, Protocol},
-    service::{ConnectionService, roomy},
+    service::{Application, ConnectionService, roomy},
     state::{ConnectionState, Due, REST_AFTER, after},
     transport::Transport,
 };
@@ -82,20 +79,11 @@ impl Connection {
     }
 
     /// Serves the connection until it ends.
-    pub(crate) fn serve<S, B>(
+    pub(crate) fn serve(
         self,
-        service: S,
+        service: impl Application,
         setting: Arc<Setting>,
-    ) -> impl Future<Output = ()> + Send
-    where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<axum::BoxError>,
-    {
+    ) -> impl Future<Output = ()> + Send {
         if setting.has_preface(&self.transport) {
             // Boxed: a handshake needs room that the connection would keep.
             return Either::Left(Box::pin(self.establish_and_serve(service, setting)));
@@ -103,16 +91,7 @@ impl Connection {
         Either::Right(self.serve_established(service, setting))
     }
 
-    async fn establish_and_serve<S, B>(self, service: S, setting: Arc<Setting>)
-    where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<axum::BoxError>,
-    {
+    async fn establish_and_serve(self, service: impl Application, setting: Arc<Setting>) {
         let Self { transport, place, state, streams } = self;
         let peer = transport.peer();
         match Box::pin(establish(transport, &setting, state.traffic())).await {
@@ -126,20 +105,11 @@ impl Connection {
         }
     }
 
-    fn serve_established<S, B>(
+    fn serve_established(
         self,
-        service: S,
+        service: impl Application,
         setting: Arc<Setting>,
-    ) -> impl Future<Output = ()> + Send
-    where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<axum::BoxError>,
-    {
+    ) -> impl Future<Output = ()> + Send {
         let Self { transport, place, state, streams } = self;
         let peer = transport.peer();
         let io = ConnectionIo::new(transport, Arc::clone(&state), place);

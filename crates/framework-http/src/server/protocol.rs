@@ -6,12 +6,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
 use hyper::{
     body::Incoming,
     rt::bounds::Http2ServerConnExec,
     server::conn::{http1, http2},
-    service::{HttpService, Service},
+    service::HttpService,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::{sync::DropGuard, task::TaskTracker};
@@ -59,6 +58,11 @@ enum Version {
     Http2,
 }
 
+/// The body of an answer.
+pub(super) trait Sent: http_body::Body<Error: Into<axum::BoxError>> + 'static {}
+
+impl<B: http_body::Body<Error: Into<axum::BoxError>> + 'static> Sent for B {}
+
 /// What the driver of a connection asks of it.
 pub(super) trait Driven {
     /// Ready when the connection has ended.
@@ -90,14 +94,10 @@ impl<S: HttpService<Incoming>> Protocol<S> {
 // Nothing is pinned that is not in a box of its own or can be moved.
 impl<S: HttpService<Incoming>> Unpin for Protocol<S> {}
 
-impl<S, B> Driven for Protocol<S>
+impl<S> Driven for Protocol<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Future: 'static,
-    S::Error: Into<axum::BoxError>,
-    B: http_body::Body + 'static,
-    B::Error: Into<axum::BoxError>,
-    StreamTasks: Http2ServerConnExec<S::Future, B>,
+    S: HttpService<Incoming, ResBody: Sent>,
+    StreamTasks: Http2ServerConnExec<S::Future, S::ResBody>,
 {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), axum::BoxError>> {
         loop {
@@ -142,23 +142,28 @@ where
     }
 }
 
-impl<S, B> Protocol<S>
+impl<S> Protocol<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Future: 'static,
-    S::Error: Into<axum::BoxError>,
-    B: http_body::Body + 'static,
-    B::Error: Into<axum::BoxError>,
-    StreamTasks: Http2ServerConnExec<S::Future, B>,
+    S: HttpService<Incoming, ResBody: Sent>,
+    StreamTasks: Http2ServerConnExec<S::Future, S::ResBody>,
 {
     fn begin(&mut self, version: Version) {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waiting(Waiting { io, service, .. }) => match version {
-                Version::Http1 => Stage::Http1(http1_connection(TokioIo::new(io), service)),
+                Version::Http1 => Self::http1_connection(TokioIo::new(io), service),
                 Version::Http2 => self.http2_connection(TokioIo::new(io), service),
             },
             other => other,
         };
+    }
+
+    fn http1_connection(io: Io, service: S) -> Stage<S> {
+        let mut builder = http1::Builder::new();
+        // The state's own limit covers the head as well, with one timer a connection.
+        builder.header_read_timeout(None);
+        // The socket itself looks whether the client is still there: `ConnectionIo::poll_left`.
+        builder.half_close(true);
+        Stage::Http1(Box::new(builder.serve_connection(io, service).with_upgrades()))
     }
 
     fn http2_connection(&self, io: Io, service: S) -> Stage<S> {
@@ -173,21 +178,6 @@ where
             .serve_connection(io, service);
         Stage::Http2 { connection: Box::new(connection), _ends_streams: ends_streams }
     }
-}
-
-fn http1_connection<S, B>(io: Io, service: S) -> Box<http1::UpgradeableConnection<Io, S>>
-where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Error: Into<axum::BoxError>,
-    B: http_body::Body + 'static,
-    B::Error: Into<axum::BoxError>,
-{
-    // The state's own limit covers the head as well, with one timer a connection.
-    let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None);
-    // The socket itself looks whether the client is still there: `ConnectionIo::poll_left`.
-    builder.half_close(true);
-    Box::new(builder.serve_connection(io, service).with_upgrades())
 }
 
 impl<S> Waiting<S> {

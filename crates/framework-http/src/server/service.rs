@@ -49,6 +49,29 @@ enum Calling<S: Service<Request<Body>>> {
     Waiting(Pin<Box<Oneshot<S, Request<Body>>>>),
 }
 
+/// What a server has answer its requests.
+pub(crate) trait Application:
+    Service<
+        Request<Body>,
+        Response = Response<Self::Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+    type Body: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static;
+}
+
+impl<S, B> Application for S
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
 impl<S> ConnectionService<S> {
     pub(crate) fn new(
         inner: S,

@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
-use framework_core::{LoadControl, LoadLimits};
+use framework_core::{LoadControl, LoadLimits, Shard, Sharded};
 use http::Method;
 use tokio::{sync::watch, time::Instant};
 #[cfg(feature = "ws")]
 use tokio_util::task::TaskTracker;
 
-use super::Sharded;
 use crate::drain::DrainStage;
 
 /// What goes through a server right now. Cheap to clone and to read.
@@ -73,7 +72,7 @@ impl Traffic {
         let shared = Shared {
             epoch: Instant::now(),
             open: AtomicUsize::new(0),
-            in_flight: Sharded::new(AtomicU64::default),
+            in_flight: Sharded::default(),
             upgraded: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             stage_now: AtomicU8::new(DrainStage::Serving as u8),
@@ -97,10 +96,8 @@ impl Traffic {
     /// How many requests are being answered, up to the last byte of each response's body.
     #[must_use]
     pub fn requests_in_flight(&self) -> usize {
-        let parts = self.shared.in_flight.iter().map(|part| part.load(Ordering::Relaxed));
-        let sum = parts.fold(0, u64::wrapping_add);
         // Parts that change while they are looked at may add up to less than nothing.
-        usize::try_from(sum.cast_signed()).unwrap_or(0)
+        usize::try_from(self.shared.in_flight.total()).unwrap_or(0)
     }
 
     /// How many of the open connections are no longer HTTP, but what they were upgraded to.
@@ -210,11 +207,11 @@ impl Traffic {
     }
 
     pub(crate) fn request_started(&self) {
-        self.shared.in_flight.add(1);
+        self.shared.in_flight.add(Shard::of_this_thread(), 1);
     }
 
     pub(crate) fn request_ended(&self) {
-        self.shared.in_flight.add(-1);
+        self.shared.in_flight.add(Shard::of_this_thread(), -1);
     }
 
     pub(crate) fn upgraded(&self) {

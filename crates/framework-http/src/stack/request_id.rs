@@ -6,14 +6,10 @@ use std::{
 };
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use framework_core::ShortText;
+use framework_core::{Shard, Sharded, ShortText};
 use http::{HeaderName, HeaderValue, request::Parts};
 
-use crate::{
-    Problem,
-    link::RequestLink,
-    server::{SHARDS, Sharded},
-};
+use crate::{Problem, link::RequestLink};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -113,7 +109,7 @@ impl RequestIds {
     }
 
     fn make(&self) -> RequestId {
-        let count = self.counts.add(SHARDS as i64);
+        let count = self.counts.add(Shard::of_this_thread(), Shard::COUNT as i64);
         let mut text = [0; 32];
         text[..16].copy_from_slice(&self.process);
         text[16..].copy_from_slice(&hexadecimal(scramble(self.seed.wrapping_add(count))));

@@ -2,11 +2,12 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasherDefault, Hasher},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use framework_core::{Shard, Sharded};
 use prometheus::{
     Registry,
     core::{Collector, Desc},
@@ -17,15 +18,16 @@ mod distribution;
 mod status;
 
 use self::{
-    distribution::{Distribution, Level, Place},
+    distribution::Distribution,
     status::{STATUSES, status_index, status_label},
 };
 
 /// The metrics of an HTTP server, in OpenTelemetry's names.
 ///
 /// A request costs no allocation and no lock: each route has its [`RouteMetrics`], which finds a
-/// series by counting, and a server that keeps those with its routes looks nothing up. Labels have few values whatever clients send: methods and statuses that
-/// nobody knows share one series, and so do routes beyond [`MAX_ROUTES`](Self::MAX_ROUTES).
+/// series by counting, and a server that keeps those with its routes looks nothing up. Labels have
+/// few values whatever clients send: methods and statuses that nobody knows share one series, and so
+/// do routes beyond [`MAX_ROUTES`](Self::MAX_ROUTES).
 ///
 /// # Examples
 ///
@@ -50,7 +52,7 @@ pub struct HttpRequestMetrics {
 }
 
 struct Shared {
-    active: Level,
+    active: Sharded<AtomicU64>,
     routes: ArcSwap<Routes>,
     adding: Mutex<()>,
 }
@@ -144,7 +146,7 @@ impl HttpRequestMetrics {
 
     pub(super) fn register(to: &Registry) -> Self {
         let shared = Arc::new(Shared {
-            active: Level::default(),
+            active: Sharded::default(),
             routes: ArcSwap::default(),
             adding: Mutex::default(),
         });
@@ -155,26 +157,26 @@ impl HttpRequestMetrics {
 
     /// Counts a request as active, until [`finished`](Self::finished) is called.
     pub fn started(&self) {
-        self.shared.active.add(Place::of_this_thread(), 1);
+        self.shared.active.add(Shard::of_this_thread(), 1);
     }
 
     /// As [`finished`](Self::finished), for whoever keeps the metrics of the [`route`](Self::route):
     /// nothing is looked up.
     pub fn finished_on(&self, route: &RouteMetrics, request: &HandledRequest<'_>) {
-        let place = Place::of_this_thread();
-        self.shared.active.add(place, -1);
-        route.count(place, request);
+        let shard = Shard::of_this_thread();
+        self.shared.active.add(shard, -1);
+        route.count(shard, request);
     }
 
     /// Takes in a request that was answered on `route`, a template such as `/products/{id}` and
     /// never a request's path; it is active no longer.
     pub fn finished(&self, route: &str, request: &HandledRequest<'_>) {
-        let place = Place::of_this_thread();
-        self.shared.active.add(place, -1);
+        let shard = Shard::of_this_thread();
+        self.shared.active.add(shard, -1);
         let routes = self.shared.routes.load();
         match routes.get(route) {
-            Some(route) => route.count(place, request),
-            None => self.add(route).count(place, request),
+            Some(route) => route.count(shard, request),
+            None => self.add(route).count(shard, request),
         }
     }
 
@@ -239,17 +241,17 @@ impl RouteMetrics {
 
     /// Takes in a request that was answered on this route.
     pub fn record(&self, request: &HandledRequest<'_>) {
-        self.count(Place::of_this_thread(), request);
+        self.count(Shard::of_this_thread(), request);
     }
 
-    fn count(&self, place: Place, request: &HandledRequest<'_>) {
+    fn count(&self, shard: Shard, request: &HandledRequest<'_>) {
         let series = &self.by_method[method_index(request.method)];
         let series = series.get_or_init(Box::default);
         let durations = &series.duration[status_index(request.status)];
         let durations = durations.get_or_init(|| Box::new(Distribution::new(&DURATION_BUCKETS)));
-        durations.observe(place, u64::try_from(request.took.as_nanos()).unwrap_or(u64::MAX));
-        series.request_size.observe(place, request.request_bytes);
-        series.response_size.observe(place, request.response_bytes);
+        durations.observe(shard, u64::try_from(request.took.as_nanos()).unwrap_or(u64::MAX));
+        series.request_size.observe(shard, request.request_bytes);
+        series.response_size.observe(shard, request.response_bytes);
     }
 
     fn methods(&self) -> impl Iterator<Item = (&'static str, &MethodSeries)> {
@@ -324,7 +326,7 @@ impl Collector for Shown {
             }
         }
         let mut active = proto::Gauge::default();
-        active.set_value(self.shared.active.get() as f64);
+        active.set_value(self.shared.active.total() as f64);
         vec![
             family(&self.duration, proto::MetricType::HISTOGRAM, durations),
             family(&self.request_size, proto::MetricType::HISTOGRAM, requests),

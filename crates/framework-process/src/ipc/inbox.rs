@@ -1,5 +1,4 @@
 use std::{
-    collections::VecDeque,
     io,
     num::NonZeroUsize,
     os::fd::BorrowedFd,
@@ -39,8 +38,9 @@ pub(super) struct Inbox {
 
 struct State {
     receiver: Receiver,
-    // What a caller found that was not for callers, for the driver to take in its turn.
-    aside: VecDeque<Look>,
+    // What a caller found that was not for callers, for the driver to take in its turn. Nobody looks
+    // for more before that.
+    aside: Option<Look>,
     greeted: bool,
     callers: Patience,
     driver: Patience,
@@ -64,7 +64,7 @@ impl Inbox {
     fn with(looking: bool) -> Self {
         let state = State {
             receiver: Receiver::new(),
-            aside: VecDeque::new(),
+            aside: None,
             greeted: false,
             callers: Patience::default(),
             driver: Patience::default(),
@@ -104,18 +104,18 @@ impl Inbox {
         mut answered: impl FnMut() -> bool,
         mut pass_on: impl FnMut(Received),
     ) {
-        let Some(mut state) = self.try_lock() else { return };
-        if !self.looking || !state.greeted || !state.callers.has_some() {
+        let is_worth_while =
+            |mut state: MutexGuard<'_, State>| state.greeted && state.callers.has_some();
+        if !self.looking || !self.try_lock().is_some_and(is_worth_while) {
             return;
         }
-        drop(state);
         for _ in 0..LOOKS {
             if answered() {
                 return self.lock().callers.learn(true);
             }
             // The driver has it: it passes the answer on as well.
             let Some(mut state) = self.try_lock() else { continue };
-            if !state.aside.is_empty() {
+            if state.aside.is_some() {
                 return;
             }
             match state.receiver.receive(socket) {
@@ -125,7 +125,7 @@ impl Inbox {
                     pass_on(received);
                 }
                 other => {
-                    state.aside.push_back(other);
+                    state.aside = Some(other);
                     drop(state);
                     return self.aside.notify_one();
                 }
@@ -150,7 +150,7 @@ impl Inbox {
 
 impl State {
     fn next(&mut self, socket: BorrowedFd<'_>) -> Look {
-        self.aside.pop_front().unwrap_or_else(|| self.receiver.receive(socket))
+        self.aside.take().unwrap_or_else(|| self.receiver.receive(socket))
     }
 }
 

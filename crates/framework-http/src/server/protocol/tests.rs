@@ -8,6 +8,8 @@ use tokio::{
     sync::Semaphore,
 };
 
+use http::{Request, Response};
+
 use super::*;
 use crate::{
     ServerSettings, Traffic,
