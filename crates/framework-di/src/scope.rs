@@ -1,8 +1,4 @@
-use std::{
-    fmt,
-    marker::PhantomData,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use framework_core::{Context, Key, NeedMode, Registrar, Slot};
 
@@ -43,7 +39,7 @@ pub(crate) use self::table::{Layout, Place};
 /// ```
 pub struct Scope {
     cx: Context,
-    table: OnceLock<Table>,
+    table: Table,
 }
 
 /// Opens scopes: what a singleton takes that needs scoped values for each piece of its work.
@@ -98,7 +94,7 @@ impl Scope {
     /// Opens a scope in the application that `cx` belongs to.
     #[must_use]
     pub fn new(cx: &Context) -> Self {
-        Self { cx: cx.clone(), table: OnceLock::new() }
+        Self { cx: cx.clone(), table: Table::default() }
     }
 
     /// The value of this scope, made now if nobody asked before.
@@ -144,16 +140,14 @@ impl Scope {
         wanted: Key,
         make: impl FnOnce() -> Result<Arc<T>, InjectError>,
     ) -> Result<Arc<T>, InjectError> {
-        let table = self.table.get_or_init(|| place.layout().table());
-        let cell = table.cell(place).ok_or(InjectError::OtherApplication { wanted })?;
-        table.get_or_make(cell, make)
+        let value = self.table.get_or_make(place, make);
+        value.unwrap_or(Err(InjectError::OtherApplication { wanted }))
     }
 }
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let made = self.table.get().map_or(0, Table::made);
-        f.debug_struct("Scope").field("made", &made).finish_non_exhaustive()
+        f.debug_struct("Scope").field("made", &self.table.made()).finish_non_exhaustive()
     }
 }
 
@@ -247,23 +241,24 @@ impl<T: ?Sized> fmt::Debug for Seed<T> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_scope_allocates_its_table_for_the_first_value_of_its_own() {
-        let place = Arc::new(Layout::default()).add();
-        let scope = Scope::new(&Context::new("test", Default::default()));
-        assert!(scope.table.get().is_none());
-        let key = Key::of::<u8>();
-        let made = scope.get_or_make(&place, key, || Ok(Arc::new(7_u8)));
-        assert_eq!(made.ok().as_deref(), Some(&7));
-        assert!(scope.table.get().is_some());
+    fn get(scope: &Scope, place: &Place) -> Result<Arc<usize>, InjectError> {
+        let make = || Ok(Arc::new(scope.table.made()));
+        scope.get_or_make(place, Key::of::<usize>(), make)
     }
 
     #[test]
-    fn a_place_that_was_added_too_late_is_of_no_use_to_a_scope() {
+    fn a_scope_has_room_for_as_many_values_as_there_are() {
         let layout = Arc::new(Layout::default());
-        let (early, scope) = (layout.add(), Scope::new(&Context::new("test", Default::default())));
-        let get = |place: &Place| scope.get_or_make(place, Key::of::<u8>(), || Ok(Arc::new(7_u8)));
-        assert!(get(&early).is_ok());
-        assert!(matches!(get(&layout.add()), Err(InjectError::OtherApplication { .. })));
+        let places: Vec<_> = (0..9).map(|_| layout.add()).collect();
+        let scope = Scope::new(&Context::new("test", Default::default()));
+        for (at, place) in places.iter().enumerate().rev() {
+            assert_eq!(*get(&scope, place).unwrap(), 8 - at, "each is made once");
+        }
+        assert_eq!(*get(&scope, &places[8]).unwrap(), 0);
+        // It came when scopes had their size already.
+        let late = layout.add();
+        assert!(matches!(get(&scope, &late), Err(InjectError::OtherApplication { .. })));
+        let other = Arc::new(Layout::default()).add();
+        assert!(matches!(get(&scope, &other), Err(InjectError::OtherApplication { .. })));
     }
 }

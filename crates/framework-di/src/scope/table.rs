@@ -1,11 +1,16 @@
 use std::{
     any::Any,
-    ops::{Deref, DerefMut},
+    iter,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, OnceLock,
+        atomic::{
+            AtomicUsize,
+            Ordering::{AcqRel, Relaxed},
+        },
     },
 };
+
+use once_cell::sync::OnceCell;
 
 use crate::InjectError;
 
@@ -27,28 +32,20 @@ pub(crate) struct Place {
 /// Made values are linked from the last back to the first, so the order of their making costs no
 /// second allocation.
 pub(crate) struct Table {
-    // Where the layout is. The scope's context keeps it there: the recipe of each value has it.
-    layout: usize,
-    places: usize,
-    cells: Cells,
+    // Where the layout is, once there is a value. The scope's context keeps it there: the recipe of
+    // each value has it.
+    layout: AtomicUsize,
+    // Few cells are in the scope itself, which then allocates nothing but the values.
+    few: [Cell; FEW],
+    more: OnceLock<Box<[Cell]>>,
     last: AtomicUsize,
-}
-
-/// Few cells are in the scope itself, which then allocates nothing but the values.
-enum Cells {
-    Few([Cell; FEW]),
-    Many(Box<[Cell]>),
 }
 
 const FEW: usize = 4;
 
-#[derive(Default)]
-pub(crate) struct Cell {
-    value: OnceLock<Made>,
-    // Held while the value is made. A thread that waits here waits for a value that its own is
-    // made of: the plan refuses cycles, so it does not wait for itself.
-    making: Mutex<()>,
-}
+/// A thread that waits here waits for a value that its own is made of: the plan refuses cycles, so it
+/// does not wait for itself.
+type Cell = OnceCell<Made>;
 
 struct Made {
     before: usize,
@@ -63,17 +60,8 @@ const NONE: usize = usize::MAX;
 
 impl Layout {
     pub(crate) fn add(self: &Arc<Self>) -> Place {
-        let index = self.places.fetch_add(1, Ordering::Relaxed);
+        let index = self.places.fetch_add(1, Relaxed);
         Place { layout: Arc::clone(self), index }
-    }
-
-    pub(crate) fn table(self: &Arc<Self>) -> Table {
-        let places = self.places.load(Ordering::Relaxed);
-        let cells = match places {
-            0..=FEW => Cells::Few(Default::default()),
-            many => Cells::Many(std::iter::repeat_with(Cell::default).take(many).collect()),
-        };
-        Table { layout: self.address(), places, cells, last: AtomicUsize::new(NONE) }
     }
 
     fn address(self: &Arc<Self>) -> usize {
@@ -81,73 +69,76 @@ impl Layout {
     }
 }
 
-impl Deref for Cells {
-    type Target = [Cell];
-
-    fn deref(&self) -> &[Cell] {
-        match self {
-            Self::Few(cells) => cells,
-            Self::Many(cells) => cells,
-        }
-    }
-}
-
-impl DerefMut for Cells {
-    fn deref_mut(&mut self) -> &mut [Cell] {
-        match self {
-            Self::Few(cells) => cells,
-            Self::Many(cells) => cells,
-        }
-    }
-}
-
-// ===== impl Place =====
-
-impl Place {
-    pub(crate) fn layout(&self) -> &Arc<Layout> {
-        &self.layout
-    }
-}
-
 // ===== impl Table =====
 
 impl Table {
-    /// The cell of a place, if the place is of the same application.
-    pub(crate) fn cell(&self, place: &Place) -> Option<(usize, &Cell)> {
-        let known = place.index < self.places && self.layout == place.layout.address();
-        self.cells.get(place.index).filter(|_| known).map(|cell| (place.index, cell))
-    }
-
+    /// The value of a place, made now if there is none; `None` if the place is of another
+    /// application.
     pub(crate) fn get_or_make<T: ?Sized + Send + Sync + 'static>(
         &self,
-        (index, cell): (usize, &Cell),
+        place: &Place,
         make: impl FnOnce() -> Result<Arc<T>, InjectError>,
-    ) -> Result<Arc<T>, InjectError> {
-        if let Some(made) = cell.value.get() {
-            return Ok(made.read());
+    ) -> Option<Result<Arc<T>, InjectError>> {
+        let cell = self.cell(place)?;
+        if let Some(made) = cell.get() {
+            return Some(Ok(made.read()));
         }
-        let _making = cell.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = cell.value.get() {
-            return Ok(made.read());
+        let mut own = None;
+        let made = cell.get_or_try_init(|| {
+            let value = make()?;
+            own = Some(Arc::clone(&value));
+            // What this value is made of is in the list by now.
+            let before = self.last.swap(place.index, AcqRel);
+            Ok(Made { before, value: Box::new(value) })
+        });
+        Some(made.map(|made| own.unwrap_or_else(|| made.read())))
+    }
+
+    fn cell(&self, place: &Place) -> Option<&Cell> {
+        let layout = place.layout.address();
+        let is_own = self.layout.load(Relaxed) == layout || {
+            let first = self.layout.compare_exchange(0, layout, Relaxed, Relaxed);
+            first.map_or_else(|found| found == layout, |_| true)
+        };
+        if !is_own {
+            return None;
         }
-        let value = make()?;
-        let kept: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&value));
-        // What this value is made of is in the list by now.
-        let before = self.last.swap(index, Ordering::AcqRel);
-        cell.value.get_or_init(|| Made { before, value: kept });
-        Ok(value)
+        let Some(at) = place.index.checked_sub(FEW) else { return self.few.get(place.index) };
+        let more = self.more.get_or_init(|| {
+            let places = place.layout.places.load(Relaxed);
+            iter::repeat_with(Cell::default).take(places.saturating_sub(FEW)).collect()
+        });
+        more.get(at)
     }
 
     /// How many values have been made.
     pub(crate) fn made(&self) -> usize {
-        self.cells.iter().filter(|cell| cell.value.get().is_some()).count()
+        let cells = self.few.iter().chain(self.more.get().into_iter().flatten());
+        cells.filter(|cell| cell.get().is_some()).count()
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            layout: AtomicUsize::new(0),
+            few: Default::default(),
+            more: OnceLock::new(),
+            last: AtomicUsize::new(NONE),
+        }
     }
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
+        let mut more = self.more.take().unwrap_or_default();
         let mut next = *self.last.get_mut();
-        while let Some(made) = self.cells.get_mut(next).and_then(|cell| cell.value.take()) {
+        loop {
+            let cell = match next.checked_sub(FEW) {
+                None => self.few.get_mut(next),
+                Some(at) => more.get_mut(at),
+            };
+            let Some(made) = cell.and_then(Cell::take) else { return };
             next = made.before;
         }
     }
