@@ -49,7 +49,7 @@ impl<T> Sharded<T> {
     }
 
     /// All parts.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         self.0.iter().map(|Padded(part)| part)
     }
 }

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use framework_core::PanicError;
+use framework_core::{PanicError, Shard, Sharded};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError},
     time::Instant,
@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     AbandonedJob, JobError,
     job::{Job, Ticket},
-    stats::{PoolStats, Recorder},
+    stats::{PoolStats, Recorder, Spread},
 };
 
 /// The jobs that wait, and the threads that take them.
@@ -32,12 +32,12 @@ pub(super) struct Queue {
     // Whoever drains waits for the end of the last job.
     emptied: Notify,
     workers: NonZeroUsize,
-    counts: Counts,
+    counts: Sharded<Counts>,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Entry>,
+    waiting: VecDeque<Waiting>,
     running: Vec<Running>,
     idle: usize,
     overdue: usize,
@@ -62,14 +62,41 @@ struct Running {
     replaced: bool,
 }
 
+/// What waits for a thread.
+enum Waiting {
+    Job(Entry),
+    // Gives one of its jobs at a time, and waits again.
+    Batch(Arc<dyn Source>),
+}
+
+/// Jobs that are handed in together.
+pub(super) trait Source: Send + Sync {
+    /// Takes the next one; `None` if there is none any more.
+    fn take(self: Arc<Self>) -> Option<Taken>;
+
+    /// How many wait.
+    fn waiting(&self) -> usize;
+
+    /// Gives up those that wait, and tells whoever waits for them.
+    fn abandon(&self) -> Vec<Arc<Ticket>>;
+}
+
+/// A job of a batch.
+pub(super) struct Taken {
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) work: Work,
+    /// Whether there are others.
+    pub(super) more: bool,
+}
+
 /// Runs a job, and says whether it panicked before its caller hears of it.
-type Work = Box<dyn FnOnce(&Job, &dyn Fn(bool)) + Send>;
+pub(super) type Work = Box<dyn FnOnce(&Job, &dyn Fn(bool)) + Send>;
 
 /// A job that waits.
 pub(super) struct Entry {
     ticket: Arc<Ticket>,
     // Given back when the job begins.
-    place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
     work: Work,
 }
 
@@ -86,7 +113,7 @@ impl Entry {
         place: OwnedSemaphorePermit,
         work: impl FnOnce(&Job, &dyn Fn(bool)) + Send + 'static,
     ) -> Self {
-        Self { ticket, place, work: Box::new(work) }
+        Self { ticket, _place: place, work: Box::new(work) }
     }
 }
 
@@ -105,7 +132,7 @@ impl Queue {
             places: Arc::new(Semaphore::new(capacity.clamp(1, Semaphore::MAX_PERMITS))),
             emptied: Notify::new(),
             workers,
-            counts: Counts::default(),
+            counts: Sharded::default(),
         });
         for _ in 0..workers.get() {
             if let Err(error) = queue.start_worker(&mut queue.lock()) {
@@ -118,6 +145,11 @@ impl Queue {
 
     pub(super) fn workers(&self) -> NonZeroUsize {
         self.workers
+    }
+
+    /// What this thread has counted: none waits for another one to count.
+    fn counts(&self) -> &Counts {
+        self.counts.part(Shard::of_this_thread())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -151,18 +183,37 @@ impl Queue {
 
     /// Hands a job in; `false` if the pool is closed.
     pub(super) fn push(self: &Arc<Self>, entry: Entry) -> bool {
-        let mut state = self.lock();
+        let state = self.lock();
         if state.closed {
             return false;
         }
-        state.waiting.push_back(entry);
+        self.push_to(state, Waiting::Job(entry));
+        true
+    }
+
+    /// Hands in jobs of a batch, which take no places from others. Where the pool is closed, those
+    /// that wait are given up.
+    pub(super) fn push_batch(self: &Arc<Self>, batch: Arc<dyn Source>) {
+        let state = self.lock();
+        if !state.closed {
+            return self.push_to(state, Waiting::Batch(batch));
+        }
+        drop(state);
+        batch.abandon();
+    }
+
+    fn push_to(self: &Arc<Self>, mut state: MutexGuard<'_, State>, waiting: Waiting) {
+        state.waiting.push_back(waiting);
         if state.idle > 0 {
             drop(state);
             self.handed_in.notify_one();
         } else {
             self.replace(&mut state, Instant::now());
         }
-        true
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.places.is_closed()
     }
 
     /// Runs a job on the thread of its caller.
@@ -173,17 +224,17 @@ impl Queue {
     ) -> Result<T, JobError> {
         let began = Instant::now();
         let result = caught(|| job(&Job::of(ticket)));
-        self.counts.ran(began, result.is_err());
+        self.counts().ran(began, result.is_err());
         result.map_err(|source| JobError::Panicked { name: ticket.name, source })
     }
 
     pub(super) fn rejected(&self) -> JobError {
-        self.counts.rejected.fetch_add(1, Relaxed);
-        JobError::Rejected { waiting: self.lock().waiting.len() }
+        self.counts().rejected.fetch_add(1, Relaxed);
+        JobError::Rejected { waiting: self.lock().waiting() }
     }
 
     pub(super) fn count_timeout(&self, error: JobError) -> JobError {
-        self.counts.timed_out.fetch_add(1, Relaxed);
+        self.counts().timed_out.fetch_add(1, Relaxed);
         error
     }
 
@@ -219,30 +270,34 @@ impl Queue {
     // ----- threads -----
 
     fn work(&self) {
-        while let Some((ticket, work)) = self.next() {
+        let mut ended = None;
+        while let Some((ticket, work)) = self.next(ended.take()) {
             let began = Instant::now();
             if ticket.is_over(began) {
-                self.counts.skipped.fetch_add(1, Relaxed);
+                self.counts().skipped.fetch_add(1, Relaxed);
             } else {
-                self.counts.wait.add(began - ticket.handed_in);
-                work(&Job::of(&ticket), &|panicked| self.counts.ran(began, panicked));
+                self.counts().wait.add(began - ticket.handed_in);
+                work(&Job::of(&ticket), &|panicked| self.counts().ran(began, panicked));
             }
-            if self.finished(&ticket) {
-                return;
-            }
+            ended = Some(ticket);
         }
     }
 
-    /// Waits for a job; `None` once the pool is closed and nothing waits.
-    fn next(&self) -> Option<(Arc<Ticket>, Work)> {
+    /// Notes the end of a job and waits for the next one; `None` once the pool is closed and nothing
+    /// waits, or where the thread is one too many.
+    fn next(&self, ended: Option<Arc<Ticket>>) -> Option<(Arc<Ticket>, Work)> {
         let mut state = self.lock();
+        if ended.is_some_and(|ended| self.finished(&mut state, &ended)) {
+            return None;
+        }
         loop {
-            if let Some(Entry { ticket, place, work }) = state.waiting.pop_front() {
-                drop(place);
+            while let Some(first) = state.waiting.pop_front() {
+                let Some((ticket, work)) = self.begin(&mut state, first) else { continue };
                 state.running.push(Running { ticket: Arc::clone(&ticket), replaced: false });
                 return Some((ticket, work));
             }
             if state.closed {
+                self.emptied.notify_waiters();
                 return None;
             }
             state.idle += 1;
@@ -251,9 +306,24 @@ impl Queue {
         }
     }
 
+    fn begin(&self, state: &mut State, waiting: Waiting) -> Option<(Arc<Ticket>, Work)> {
+        match waiting {
+            Waiting::Job(Entry { ticket, work, .. }) => Some((ticket, work)),
+            Waiting::Batch(batch) => {
+                let Taken { ticket, work, more } = Arc::clone(&batch).take()?;
+                if more {
+                    state.waiting.push_back(Waiting::Batch(batch));
+                    if state.idle > 0 {
+                        self.handed_in.notify_one();
+                    }
+                }
+                Some((ticket, work))
+            }
+        }
+    }
+
     /// Notes the end of a job; `true` if the thread is one too many.
-    fn finished(&self, ticket: &Arc<Ticket>) -> bool {
-        let mut state = self.lock();
+    fn finished(&self, state: &mut State, ticket: &Arc<Ticket>) -> bool {
         let at = state.running.iter().position(|it| Arc::ptr_eq(&it.ticket, ticket));
         let replaced = at.is_some_and(|at| state.running.swap_remove(at).replaced);
         if replaced {
@@ -303,26 +373,44 @@ impl Queue {
             (std::mem::take(&mut state.waiting), running)
         };
         // Their callers hear of it when they are dropped, which is not to happen under the lock.
-        abandoned.extend(waiting.iter().map(|entry| entry.ticket.abandoned(now, false)));
+        for waiting in waiting {
+            let tickets = match waiting {
+                Waiting::Job(entry) => vec![entry.ticket],
+                Waiting::Batch(batch) => batch.abandon(),
+            };
+            abandoned.extend(tickets.iter().map(|ticket| ticket.abandoned(now, false)));
+        }
         abandoned
     }
 
     pub(super) fn stats(&self) -> PoolStats {
         let state = self.lock();
-        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        let count = |counter: fn(&Counts) -> &AtomicU64| {
+            self.counts.iter().map(|counts| counter(counts).load(Relaxed)).sum()
+        };
         PoolStats {
             workers: self.workers.get(),
             overdue: state.overdue,
-            waiting: state.waiting.len(),
+            waiting: state.waiting(),
             running: state.running.len(),
-            done: count(&self.counts.done),
-            panicked: count(&self.counts.panicked),
-            timed_out: count(&self.counts.timed_out),
-            skipped: count(&self.counts.skipped),
-            rejected: count(&self.counts.rejected),
-            wait: self.counts.wait.spread(),
-            run: self.counts.run.spread(),
+            done: count(|it| &it.done),
+            panicked: count(|it| &it.panicked),
+            timed_out: count(|it| &it.timed_out),
+            skipped: count(|it| &it.skipped),
+            rejected: count(|it| &it.rejected),
+            wait: Spread::of(self.counts.iter().map(|it| &it.wait)),
+            run: Spread::of(self.counts.iter().map(|it| &it.run)),
         }
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        let jobs = |waiting: &Waiting| match waiting {
+            Waiting::Job(_) => 1,
+            Waiting::Batch(batch) => batch.waiting(),
+        };
+        self.waiting.iter().map(jobs).sum()
     }
 }
 

@@ -88,13 +88,6 @@ impl Recorder {
         self.buckets[bucket(nanos)].fetch_add(1, Relaxed);
         self.nanos.fetch_add(nanos, Relaxed);
     }
-
-    pub(super) fn spread(&self) -> Spread {
-        Spread {
-            buckets: array::from_fn(|at| self.buckets[at].load(Relaxed)),
-            total: Duration::from_nanos(self.nanos.load(Relaxed)),
-        }
-    }
 }
 
 /// The power of two that a number is below.
@@ -103,6 +96,15 @@ fn bucket(nanos: u64) -> usize {
 }
 
 impl Spread {
+    /// What the recorders have, all together.
+    pub(super) fn of<'r>(recorders: impl Iterator<Item = &'r Recorder> + Clone) -> Self {
+        let sum = |part: &dyn Fn(&Recorder) -> u64| recorders.clone().map(part).sum();
+        Self {
+            buckets: array::from_fn(|at| sum(&|it| it.buckets[at].load(Relaxed))),
+            total: Duration::from_nanos(sum(&|it| it.nanos.load(Relaxed))),
+        }
+    }
+
     /// How many times were measured.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -142,15 +144,15 @@ mod tests {
         for micros in 1..=1000 {
             recorder.add(Duration::from_micros(micros));
         }
-        let spread = recorder.spread();
+        let spread = Spread::of([&recorder, &Recorder::default()].into_iter());
         assert_eq!(spread.count(), 1000);
         assert_eq!(spread.total(), Duration::from_micros(500_500));
         for (share, exact) in [(0.5, 500), (0.99, 990), (1.0, 1000)] {
             let (exact, got) = (Duration::from_micros(exact), spread.quantile(share));
             assert!((exact..=2 * exact).contains(&got), "{share}: {got:?}");
         }
-        assert_eq!(Recorder::default().spread().quantile(0.5), Duration::ZERO);
+        assert_eq!(Spread::of(std::iter::empty()).quantile(0.5), Duration::ZERO);
         recorder.add(Duration::MAX);
-        assert!(recorder.spread().quantile(1.0) > Duration::from_secs(3600));
+        assert!(Spread::of(std::iter::once(&recorder)).quantile(1.0) > Duration::from_secs(3600));
     }
 }
