@@ -5,7 +5,7 @@ use framework_core::{BoxError, Lifetime, Need, ProviderSpec, Registrar};
 use crate::{
     Constructor, Decorator, Fallible, Inject, Interface, Resolver, Scope, Scoped, Seed,
     on_demand::OnDemand,
-    scope::{Layout, Place},
+    scope::{Keeper, Layout, Place},
 };
 
 /// Registers values that are not simply the one of their type: by name, in place of another, as one
@@ -135,7 +135,9 @@ impl Injector<'_, '_> {
         C::Output: Send + Sync + 'static,
         Args: Inject,
     {
-        self.in_scopes(move |args| Ok(Arc::new(constructor.clone().construct(args))))
+        self.in_scopes(Keeper::sized(), move |args| {
+            Ok(Arc::new(constructor.clone().construct(args)))
+        })
     }
 
     /// As [`scoped`](Self::scoped), for a constructor that can fail.
@@ -146,7 +148,9 @@ impl Injector<'_, '_> {
         C::Output: Fallible<Value: Send + Sync + 'static>,
         Args: Inject,
     {
-        self.in_scopes(move |args| constructor.clone().construct(args).into_result().map(Arc::new))
+        self.in_scopes(Keeper::sized(), move |args| {
+            constructor.clone().construct(args).into_result().map(Arc::new)
+        })
     }
 
     /// Provides `dyn Trait` in each scope: the value of `C`, which is scoped.
@@ -157,7 +161,7 @@ impl Injector<'_, '_> {
         I: Interface<C> + ?Sized,
         C: Send + Sync + 'static,
     {
-        self.in_scopes(|concrete: Arc<C>| Ok(I::from_concrete(concrete)))
+        self.in_scopes(Keeper::pointer(), |concrete: Arc<C>| Ok(I::from_concrete(concrete)))
     }
 
     /// Provides what `constructor` makes, anew for each that takes it.
@@ -193,6 +197,7 @@ impl Injector<'_, '_> {
     #[track_caller]
     fn in_scopes<T, Args>(
         mut self,
+        keeper: Keeper<T>,
         make: impl Fn(Args) -> Result<Arc<T>, BoxError> + Send + Sync + 'static,
     ) -> Scoped<T>
     where
@@ -202,7 +207,7 @@ impl Injector<'_, '_> {
         let (place, module) = (self.place(), self.reg.module());
         let need = self.on_demand(Lifetime::Scoped, Args::declare, |needs| {
             let make = Box::new(move |from: &Resolver<'_>| make(Args::resolve(&needs, from)?));
-            OnDemand::scoped(module, place, make)
+            OnDemand::scoped(module, place, keeper, make)
         });
         Scoped::new(Arc::clone(need.slot()))
     }

@@ -6,7 +6,10 @@ use std::{
 
 use framework_core::{BoxError, Lifetime, PanicError, Slot};
 
-use crate::{InjectError, Resolver, Scope, scope::Place};
+use crate::{
+    InjectError, Resolver, Scope,
+    scope::{Keeper, Place},
+};
 
 type MakeFn<T> = Box<dyn Fn(&Resolver<'_>) -> Result<Arc<T>, BoxError> + Send + Sync>;
 
@@ -17,14 +20,19 @@ pub(crate) struct OnDemand<T: ?Sized> {
 }
 
 enum Source<T: ?Sized> {
-    Scoped(Place, MakeFn<T>),
+    Scoped(Place, Keeper<T>, MakeFn<T>),
     Transient(MakeFn<T>),
     Seed(Place),
 }
 
 impl<T: ?Sized + Send + Sync + 'static> OnDemand<T> {
-    pub(crate) fn scoped(module: &'static str, place: Place, make: MakeFn<T>) -> Self {
-        Self { module, source: Source::Scoped(place, make) }
+    pub(crate) fn scoped(
+        module: &'static str,
+        place: Place,
+        keeper: Keeper<T>,
+        make: MakeFn<T>,
+    ) -> Self {
+        Self { module, source: Source::Scoped(place, keeper, make) }
     }
 
     pub(crate) fn transient(module: &'static str, make: MakeFn<T>) -> Self {
@@ -47,12 +55,12 @@ impl<T: ?Sized + Send + Sync + 'static> OnDemand<T> {
         let scope = || from.scope().ok_or(InjectError::OutsideScope { wanted });
         match &self.source {
             Source::Transient(make) => self.make(make, from, slot),
-            Source::Scoped(place, make) => {
-                scope()?.get_or_make(place, wanted, || self.make(make, from, slot))
+            Source::Scoped(place, keeper, make) => {
+                scope()?.get_or_make(place, wanted, *keeper, || self.make(make, from, slot))
             }
-            Source::Seed(place) => {
-                scope()?.get_or_make(place, wanted, || Err(InjectError::Unseeded { wanted }))
-            }
+            Source::Seed(place) => scope()?.get_or_make(place, wanted, Keeper::pointer(), || {
+                Err(InjectError::Unseeded { wanted })
+            }),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{Inject, InjectError, InjectNamed, Resolver};
 mod table;
 
 use self::table::Table;
-pub(crate) use self::table::{Layout, Place};
+pub(crate) use self::table::{Keeper, Layout, Place};
 
 /// The values of one request, message or job.
 ///
@@ -121,7 +121,7 @@ impl Scope {
     {
         let mut value = Some(value);
         let took = || value.take().ok_or(InjectError::SeededTwice { seeded: seed.key });
-        self.get_or_make(&seed.place, seed.key, took)?;
+        self.get_or_make(&seed.place, seed.key, Keeper::pointer(), took)?;
         match value {
             None => Ok(()),
             Some(_) => Err(InjectError::SeededTwice { seeded: seed.key }),
@@ -138,9 +138,10 @@ impl Scope {
         &self,
         place: &Place,
         wanted: Key,
+        keeper: Keeper<T>,
         make: impl FnOnce() -> Result<Arc<T>, InjectError>,
     ) -> Result<Arc<T>, InjectError> {
-        let value = self.table.get_or_make(place, make);
+        let value = self.table.get_or_make(place, keeper, make);
         value.unwrap_or(Err(InjectError::OtherApplication { wanted }))
     }
 }
@@ -243,7 +244,7 @@ mod tests {
 
     fn get(scope: &Scope, place: &Place) -> Result<Arc<usize>, InjectError> {
         let make = || Ok(Arc::new(scope.table.made()));
-        scope.get_or_make(place, Key::of::<usize>(), make)
+        scope.get_or_make(place, Key::of::<usize>(), Keeper::sized(), make)
     }
 
     #[test]

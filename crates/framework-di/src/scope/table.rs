@@ -49,8 +49,15 @@ type Cell = OnceCell<Made>;
 
 struct Made {
     before: usize,
-    // An `Arc<T>`.
-    value: Box<dyn Any + Send + Sync>,
+    value: Kept,
+}
+
+type Kept = Arc<dyn Any + Send + Sync>;
+
+/// How values of a type are kept.
+pub(crate) struct Keeper<T: ?Sized> {
+    keep: fn(Arc<T>) -> Kept,
+    read: fn(&Kept) -> Option<Arc<T>>,
 }
 
 /// No place: the end of the list.
@@ -77,11 +84,12 @@ impl Table {
     pub(crate) fn get_or_make<T: ?Sized + Send + Sync + 'static>(
         &self,
         place: &Place,
+        keeper: Keeper<T>,
         make: impl FnOnce() -> Result<Arc<T>, InjectError>,
     ) -> Option<Result<Arc<T>, InjectError>> {
         let cell = self.cell(place)?;
         if let Some(made) = cell.get() {
-            return Some(Ok(made.read()));
+            return keeper.read(made).map(Ok);
         }
         let mut own = None;
         let made = cell.get_or_try_init(|| {
@@ -89,19 +97,22 @@ impl Table {
             own = Some(Arc::clone(&value));
             // What this value is made of is in the list by now.
             let before = self.last.swap(place.index, AcqRel);
-            Ok(Made { before, value: Box::new(value) })
+            Ok(Made { before, value: (keeper.keep)(value) })
         });
-        Some(made.map(|made| own.unwrap_or_else(|| made.read())))
+        match made {
+            Ok(made) => own.or_else(|| keeper.read(made)).map(Ok),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     fn cell(&self, place: &Place) -> Option<&Cell> {
         let layout = place.layout.address();
-        let is_own = self.layout.load(Relaxed) == layout || {
-            let first = self.layout.compare_exchange(0, layout, Relaxed, Relaxed);
-            first.map_or_else(|found| found == layout, |_| true)
-        };
-        if !is_own {
-            return None;
+        match self.layout.load(Relaxed) {
+            // Not exchanged, which costs each scope more than it tells: of two threads that come
+            // first with places of different applications, one would find a value of another type.
+            0 => self.layout.store(layout, Relaxed),
+            own if own != layout => return None,
+            _ => {}
         }
         let Some(at) = place.index.checked_sub(FEW) else { return self.few.get(place.index) };
         let more = self.more.get_or_init(|| {
@@ -144,9 +155,33 @@ impl Drop for Table {
     }
 }
 
-impl Made {
-    fn read<T: ?Sized + Send + Sync + 'static>(&self) -> Arc<T> {
-        let value: Option<&Arc<T>> = self.value.downcast_ref();
-        Arc::clone(value.expect("a place is of one type"))
+// ===== impl Keeper =====
+
+impl<T: ?Sized> Keeper<T> {
+    /// `None` if it is another type's: the place is one of another application.
+    fn read(&self, made: &Made) -> Option<Arc<T>> {
+        (self.read)(&made.value)
     }
 }
+
+impl<T: Send + Sync + 'static> Keeper<T> {
+    /// Keeps a value where it is.
+    pub(crate) fn sized() -> Self {
+        Self { keep: |value| value, read: |kept| Arc::clone(kept).downcast().ok() }
+    }
+}
+
+impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
+    /// Keeps the pointer to a value, which may be a trait object.
+    pub(crate) fn pointer() -> Self {
+        Self { keep: |value| Arc::new(value), read: |kept| kept.downcast_ref().cloned() }
+    }
+}
+
+impl<T: ?Sized> Clone for Keeper<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Keeper<T> {}

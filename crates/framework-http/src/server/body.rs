@@ -67,7 +67,7 @@ impl InFlight {
             connection: Arc::clone(connection),
             line: RequestLine {
                 method: request.method.clone(),
-                path: request.uri.path_and_query().cloned(),
+                path: request.uri.path().into(),
                 started,
             },
             complete: false,

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, uri::PathAndQuery};
+use framework_core::ShortText;
+use http::Method;
 use tokio::time::Instant;
 
 use super::{CutRequest, ServerSettings, Traffic};
@@ -54,7 +55,8 @@ pub(crate) struct ConnectionState {
 #[derive(Clone, Debug)]
 pub(crate) struct RequestLine {
     pub(crate) method: Method,
-    pub(crate) path: Option<PathAndQuery>,
+    // A copy: to count who shares the path takes longer.
+    pub(crate) path: ShortText,
     pub(crate) started: Instant,
 }
 
@@ -343,7 +345,7 @@ impl RequestLine {
     pub(crate) fn cut(&self, now: Instant) -> CutRequest {
         CutRequest {
             method: self.method.clone(),
-            path: self.path.as_ref().map_or("", PathAndQuery::path).to_owned(),
+            path: self.path.as_str().to_owned(),
             age: now - self.started,
         }
     }
