@@ -12,7 +12,7 @@ use crate::{
     server::Server,
 };
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 10;
 const CONNECTIONS: usize = 64;
 const ROUND: Duration = Duration::from_millis(1500);
 
@@ -29,7 +29,14 @@ pub(crate) fn run() -> Vec<Row> {
     let (mut throughput, mut tail) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let of = |address| runtime.block_on(load(address));
-        let (bare, app) = (of(bare.address), of(app.address));
+        // Each as often first as second, whatever the machine does meanwhile.
+        let (bare, app) = if round % 2 == 0 {
+            let bare = of(bare.address);
+            (bare, of(app.address))
+        } else {
+            let app = of(app.address);
+            (of(bare.address), app)
+        };
         // The first round warms up.
         if round > 0 {
             throughput.push(bare.each / app.each);

@@ -43,6 +43,7 @@ impl<T> Sharded<T> {
     }
 
     /// The part of a thread.
+    #[inline]
     #[must_use]
     pub fn part(&self, shard: Shard) -> &T {
         &self.0[shard.at].0
@@ -57,6 +58,7 @@ impl<T> Sharded<T> {
 impl Sharded<AtomicU64> {
     /// Adds to the part of a thread, and returns what that was. A part may be less than nothing, and
     /// wraps around: what one thread has counted up, another may count down.
+    #[inline]
     pub fn add(&self, shard: Shard, change: i64) -> u64 {
         shard.add(self.part(shard), change)
     }
@@ -80,6 +82,7 @@ impl Shard {
     const OWN: usize = 4;
 
     /// The one of this thread, always the same.
+    #[inline]
     #[must_use]
     pub fn of_this_thread() -> Self {
         thread_local! {
@@ -103,6 +106,7 @@ impl Shard {
 
     /// Adds to a counter that is this thread's [part](Sharded::part) of something or lies in it, and
     /// returns what it was.
+    #[inline]
     pub fn add(self, to: &AtomicU64, change: i64) -> u64 {
         if !self.is_own {
             return to.fetch_add(change.cast_unsigned(), Relaxed);
