@@ -10,6 +10,8 @@ pub enum PlantedBug {
     NoLameDuck,
     /// What is in flight is waited for without an end.
     UnboundedDrain,
+    /// A head may take as long as its client likes.
+    PatientHeads,
 }
 
 /// The mistakes that one server makes: none, unless they are compiled in.

@@ -21,6 +21,8 @@ pub enum PlantedBug {
     NeverGivesUp,
     /// A PID file is taken to be free if no process has the number in it.
     TrustsNumbers,
+    /// What another process says and makes no sense is passed over.
+    PassesOverNonsense,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -35,6 +37,7 @@ impl PlantedBug {
             "blind-succession" => Self::BlindSuccession,
             "never-gives-up" => Self::NeverGivesUp,
             "trusts-numbers" => Self::TrustsNumbers,
+            "passes-over-nonsense" => Self::PassesOverNonsense,
             _ => return None,
         })
     }

@@ -124,6 +124,7 @@ const PLANTED: &[Mistake] = &[
         fault: "EofBeforeResponse on an established connection",
     },
     Mistake { name: "unbounded-drain", id: "R10", fault: "the request of 60000 ms was cut after" },
+    Mistake { name: "patient-heads", id: "H1", fault: "clients closed" },
     Mistake { name: "swap-before-veto", id: "C3", fault: "a response saw" },
     Mistake { name: "stops-first", id: "R1", fault: "of 2 workers served at a time" },
     Mistake { name: "no-lending", id: "R8", fault: "that came to 2 workers were not served" },
@@ -134,6 +135,7 @@ const PLANTED: &[Mistake] = &[
     },
     Mistake { name: "never-gives-up", id: "S1", fault: "it still ran after" },
     Mistake { name: "trusts-numbers", id: "P1", fault: "holds the file, which says" },
+    Mistake { name: "passes-over-nonsense", id: "I1", fault: "who talked nonsense" },
     Mistake { name: "blind-succession", id: "R3", fault: "`upgrade` to a binary that is" },
 ];
 

@@ -29,13 +29,13 @@ use super::{
     packets::{Packet, Received, sending},
     pending::{Pending, Waiting},
 };
+use crate::planted::{PlantedBug::PassesOverNonsense, has};
 
 /// How many messages of each lane may wait to be sent, and how many to be looked at.
 const QUEUE: usize = 1024;
 
-/// One end of a socket that two processes share. Clones are the same end.
-///
-/// See the [module](super) for an example.
+/// One end of a socket that two processes share; see the [module](super) for an example. Clones are the
+/// same end.
 #[derive(Clone)]
 pub struct Peer {
     shared: Arc<Shared>,
@@ -452,6 +452,7 @@ impl Driver {
                 Err(error) => Err(Closed::BadFrame(error.to_string())),
             };
             match taken {
+                Err(Closed::BadFrame(_)) if has(PassesOverNonsense) => {}
                 Ok(Next::Soon) => soon = shared.inbox.next_soon(shared.socket.get_ref().as_fd()),
                 Ok(Next::Whenever) => {}
                 Err(closed) => return closed,

@@ -92,7 +92,10 @@ pub(crate) async fn nonsense(setting: Setting) -> Result<Verdict, BoxError> {
             let kept = seen.workers.iter().filter_map(|worker| worker.pid);
             seen.are(WORKERS) && kept.filter(|pid| before.contains(pid)).count() == WORKERS - 1
         };
-        operator.until(LIMIT, replaced).await?;
+        if let Err(never) = operator.until(LIMIT, replaced).await {
+            verdict.require(false, || format!("who talked nonsense was not replaced: {never}"));
+            return Ok(verdict);
+        }
         harms.push(Harm { begun, ended: Instant::now() });
     }
     let records = load.stop().await.records();

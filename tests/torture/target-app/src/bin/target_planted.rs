@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let app = match name.as_str() {
         "no-lame-duck" => planted(PlantedBug::NoLameDuck),
         "unbounded-drain" => planted(PlantedBug::UnboundedDrain),
+        "patient-heads" => planted(PlantedBug::PatientHeads),
         "swap-before-veto" => app(HttpModule::new(), Mistakes { swap_before_veto: true, ..sound }),
         // What the cluster does wrong it finds in the environment itself.
         cluster if ClusterBug::named(cluster).is_some() => app(HttpModule::new(), sound),
