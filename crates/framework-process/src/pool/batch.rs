@@ -384,7 +384,12 @@ where
     }
 
     fn abandon(&self) -> Vec<Arc<Ticket>> {
-        let items = std::mem::take(&mut self.lock().items);
+        let items = {
+            let mut state = self.lock();
+            // What is handed in just now is not left to a pool that has forgotten the batch.
+            state.queued = false;
+            std::mem::take(&mut state.items)
+        };
         let abandoned = || JobError::Abandoned { name: NAME };
         self.done(items.iter().map(|item| (item.number, Err(abandoned()))));
         items.into_iter().map(|item| item.ticket).collect()

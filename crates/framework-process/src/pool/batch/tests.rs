@@ -210,6 +210,7 @@ async fn a_pool_that_closes_tells_of_every_item() {
     bench.first_begins();
     assert_eq!(bench.pool.stats().waiting, AT_ONCE - 1);
     let abandoned = bench.pool.drain(Duration::ZERO).await;
+    assert!(!bench.batch.shared.lock().queued, "the pool has it no longer");
     let running: Vec<_> = abandoned.iter().map(|job| (job.name, job.running)).collect();
     assert_eq!(running, [("batch", true), ("batch", false), ("batch", false), ("batch", false)]);
     bench.release(1);
