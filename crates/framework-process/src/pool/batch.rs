@@ -181,8 +181,11 @@ where
 
     /// What comes next has its result without having been handed in.
     fn settle_next(&mut self, result: Result<U, JobError>) {
-        let number = self.handed_in;
+        self.keep(self.handed_in, result);
         self.handed_in += 1;
+    }
+
+    fn keep(&mut self, number: usize, result: Result<U, JobError>) {
         if self.in_order {
             self.slots.insert(number, Slot::Done(result));
         } else {
@@ -209,13 +212,10 @@ where
 
     fn settle(&mut self, number: usize, result: Result<U, JobError>) {
         // One that was given up may be done all the same.
-        let Some(slot @ Slot::InHand(_)) = self.slots.get_mut(&number) else { return };
-        self.in_hand -= 1;
-        if self.in_order {
-            *slot = Slot::Done(result);
-        } else {
+        if let Some(Slot::InHand(_)) = self.slots.get(&number) {
+            self.in_hand -= 1;
             self.slots.remove(&number);
-            self.ready.push_back(result);
+            self.keep(number, result);
         }
     }
 

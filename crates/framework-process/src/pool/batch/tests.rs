@@ -109,14 +109,19 @@ impl Bench {
         until(|| self.batch.shared.lock().in_hand == 0);
     }
 
-    /// Has the reader find that jobs are short, so that it hands in many.
-    fn hurry(&mut self) {
+    /// Has the reader find that jobs are short.
+    fn find_short(&mut self) {
         assert!(self.read().is_empty());
         for n in 0..2 {
             self.release(1);
             until(|| self.was_woken());
             assert_eq!(self.read(), [n]);
         }
+    }
+
+    /// As [`find_short`](Self::find_short), so that it hands in many.
+    fn hurry(&mut self) {
+        self.find_short();
         // In order, one that has been done and not been read is one of them.
         assert!(self.batch.in_hand >= SHORT_AT_ONCE - 1);
     }
@@ -156,12 +161,7 @@ async fn a_result_does_not_wait_long_for_others() {
 #[tokio::test(start_paused = true)]
 async fn the_last_results_wake_their_reader_once() {
     let mut bench = Bench::new(20, true);
-    assert!(bench.read().is_empty());
-    for n in 0..2 {
-        bench.release(1);
-        until(|| bench.was_woken());
-        assert_eq!(bench.read(), [n]);
-    }
+    bench.find_short();
     bench.release(17);
     until(|| bench.unread() == 17);
     assert!(!bench.was_woken());
