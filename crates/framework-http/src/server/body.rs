@@ -1,4 +1,5 @@
 use std::{
+    cell::Cell,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -20,11 +21,20 @@ use super::{
 use crate::{ShutdownSignal, drain::DrainStage};
 
 /// A request in flight, counted until its response has been handed over to the last byte.
+// Small: the protocol moves a response's body, which has this in it, half a dozen times.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     connection: Arc<ConnectionState>,
-    line: RequestLine,
+    // `None` once it is dropped.
+    line: Option<Box<RequestLine>>,
     complete: bool,
+}
+
+const _: () = assert!(size_of::<InFlight>() <= 24);
+
+thread_local! {
+    /// Of a request that has ended, for the next one.
+    static SPARE: Cell<Option<Box<RequestLine>>> = const { Cell::new(None) };
 }
 
 /// A request's body, which has to make progress. Notes on its connection when it is dropped before
@@ -45,13 +55,19 @@ pin_project! {
         #[pin]
         inner: B,
         request: InFlight,
-        // Ends a stream of events when the server asks its clients to leave.
-        ending: Option<Ending>,
-        // A stalled stream does not show at the socket, so it is looked at here.
-        http2: bool,
-        // What is left of a frame that is handed over in pieces.
-        rest: Bytes,
+        // `None` for most, which are only passed on.
+        attended: Option<Box<Attended>>,
     }
+}
+
+/// What there is to do while a response's body is sent.
+struct Attended {
+    // Ends a stream of events when the server asks its clients to leave.
+    ending: Option<Ending>,
+    // A stalled stream does not show at the socket, so it is looked at here.
+    http2: bool,
+    // What is left of a frame that is handed over in pieces.
+    rest: Bytes,
 }
 
 /// How much of a body is handed to HTTP/2 at a time: a frame. What it has taken, it keeps until the
@@ -63,15 +79,16 @@ const PIECE: usize = 16 << 10;
 impl InFlight {
     pub(crate) fn new(connection: &Arc<ConnectionState>, request: &Parts) -> Self {
         let started = connection.request_started(request.version == http::Version::HTTP_2);
-        Self {
-            connection: Arc::clone(connection),
-            line: RequestLine {
-                method: request.method.clone(),
-                path: request.uri.path().into(),
-                started,
-            },
-            complete: false,
-        }
+        let (method, path) = (request.method.clone(), request.uri.path().into());
+        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        let line = match spare {
+            Some(mut line) => {
+                (line.method, line.path, line.started) = (method, path, started);
+                line
+            }
+            None => Box::new(RequestLine { method, path, started }),
+        };
+        Self { connection: Arc::clone(connection), line: Some(line), complete: false }
     }
 
     pub(crate) fn connection(&self) -> &ConnectionState {
@@ -79,21 +96,27 @@ impl InFlight {
     }
 
     pub(crate) fn started(&self) -> Instant {
-        self.line.started
+        self.line().started
     }
 
     /// The connection becomes something else with the answer to this request.
     pub(crate) fn upgrade(&self) {
-        self.connection.upgrade(self.line.clone());
+        self.connection.upgrade(self.line().clone());
+    }
+
+    fn line(&self) -> &RequestLine {
+        self.line.as_ref().expect("it is there until the request is dropped")
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         if !self.complete && self.connection.traffic().stage() == DrainStage::Force {
-            self.connection.traffic().cut(self.line.cut(Instant::now()));
+            self.connection.traffic().cut(self.line().cut(Instant::now()));
         }
         self.connection.request_ended();
+        // A thread that ends has no next request.
+        let _ = SPARE.try_with(|spare| spare.set(self.line.take()));
     }
 }
 
@@ -175,7 +198,14 @@ impl<B> ResponseBody<B> {
         let ending = (goes_on && is_event_stream(headers)).then(|| -> Ending {
             Box::pin(ShutdownSignal::of(request.connection.traffic()).into_requested())
         });
-        Self { inner, request, ending, http2, rest: Bytes::new() }
+        let attended = http2 || ending.is_some();
+        let attended = attended.then(|| Box::new(Attended { ending, http2, rest: Bytes::new() }));
+        Self { inner, request, attended }
+    }
+
+    /// What is left of a frame that is handed over in pieces, in bytes.
+    fn rest(&self) -> usize {
+        self.attended.as_ref().map_or(0, |attended| attended.rest.len())
     }
 }
 
@@ -192,27 +222,34 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
-        if !this.rest.is_empty() {
-            let piece = this.rest.split_to(PIECE.min(this.rest.len()));
-            this.request.complete = this.rest.is_empty() && this.inner.is_end_stream();
+        let Some(attended) = this.attended else {
+            let frame = this.inner.as_mut().poll_frame(cx);
+            if matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream() {
+                this.request.complete = true;
+            }
+            return frame;
+        };
+        if !attended.rest.is_empty() {
+            let piece = attended.rest.split_to(PIECE.min(attended.rest.len()));
+            this.request.complete = attended.rest.is_empty() && this.inner.is_end_stream();
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        if let Some(ending) = this.ending
+        if let Some(ending) = &mut attended.ending
             && ending.as_mut().poll(cx).is_ready()
         {
             this.request.complete = true;
             return Poll::Ready(None);
         }
         let mut frame = this.inner.as_mut().poll_frame(cx);
-        if *this.http2
+        if attended.http2
             && let Poll::Ready(Some(Ok(frame))) = &mut frame
             && let Some(data) = frame.data_mut()
             && data.len() > PIECE
         {
-            *this.rest = data.split_off(PIECE);
+            attended.rest = data.split_off(PIECE);
         }
         let ended = matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream();
-        if ended && this.rest.is_empty() {
+        if ended && attended.rest.is_empty() {
             this.request.complete = true;
         }
         frame
@@ -228,7 +265,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = self.as_mut().poll_inner(cx);
-        if self.http2 {
+        if self.attended.as_ref().is_some_and(|attended| attended.http2) {
             // Asked for more only when there is room for what was handed over before.
             let handed_over = matches!(frame, Poll::Ready(Some(Ok(_))));
             note_clients_turn(handed_over.then(Instant::now));
@@ -237,11 +274,11 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
+        self.rest() == 0 && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (mut hint, rest) = (self.inner.size_hint(), self.rest.len() as u64);
+        let (mut hint, rest) = (self.inner.size_hint(), self.rest() as u64);
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + rest);
         }
