@@ -6,7 +6,10 @@ use super::{
     super::state::{REST_AFTER, after},
     *,
 };
-use crate::server::{ServerSettings, Traffic};
+use crate::{
+    drain::DrainStage,
+    server::{ServerSettings, Traffic},
+};
 
 type Answer = Result<Response<Body>, Infallible>;
 
@@ -57,4 +60,37 @@ async fn what_another_request_has_left_on_the_thread_says_nothing_of_this_one() 
     advance(Duration::from_secs(60)).await;
     drop(on_its_way(tower::service_fn(answer), &connection).await);
     assert_eq!(connection.rests_at(), Some(after(connection.now(), REST_AFTER)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_cut_off_is_named_by_its_own_line_and_not_by_the_one_before_it() {
+    let connection = connection();
+    let start = |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path).body(()).unwrap();
+        InFlight::new(&connection, &request.into_parts().0)
+    };
+    drop(start("PUT", "/old"));
+    advance(Duration::from_secs(5)).await;
+    let new = start("GET", "/new");
+    advance(Duration::from_secs(2)).await;
+    connection.traffic().enter(DrainStage::Force);
+    drop(new);
+    let cut = connection.traffic().take_cut();
+    let [cut] = &cut[..] else { panic!("one was cut off, and not {cut:?}") };
+    assert_eq!((cut.method.as_str(), cut.path.as_str()), ("GET", "/new"));
+    assert_eq!(cut.age, Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_was_handed_over_to_the_last_byte_is_not_cut_off() {
+    let connection = connection();
+    let text = tower::service_fn(async |_| Answer::Ok(Response::new(Body::from("text"))));
+    connection.traffic().enter(DrainStage::Force);
+    let Ok(read) = on_its_way(text, &connection).await;
+    let read = axum::body::to_bytes(Body::new(read.into_body()), 100).await.unwrap();
+    assert_eq!(read, "text");
+    assert!(connection.traffic().take_cut().is_empty());
+    let Ok(unread) = on_its_way(text, &connection).await;
+    drop(unread);
+    assert_eq!(connection.traffic().take_cut().len(), 1);
 }
