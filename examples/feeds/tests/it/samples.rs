@@ -145,9 +145,9 @@ async fn every_real_document_is_understood_or_refused_with_its_place() {
 #[tokio::test]
 async fn the_projects_own_documents_are_understood() {
     insta::assert_snapshot!(outcomes(&documents(OWN)).await, @r#"
-    atom.xml: atom 1 items, 0 dated, "Harbour notes"
-    feed.json: json_feed 2 items, 0 dated, "Harbour notes"
-    rss.xml: rss2 2 items, 2 dated, "Harbour notes"
+    atom.xml: atom 10 items, 0 dated, "Harbour notes"
+    feed.json: json_feed 12 items, 12 dated, "Harbour notes"
+    rss.xml: rss2 12 items, 12 dated, "Harbour notes"
     "#);
 }
 
