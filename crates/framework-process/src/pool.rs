@@ -7,14 +7,11 @@ mod queue;
 mod settings;
 mod stats;
 
-use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, num::NonZeroUsize, sync::Arc, task::Poll, time::Duration};
 
 use framework_core::PanicError;
 use futures_util::Stream;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 pub use self::{
     job::{Cancelled, Job},
@@ -24,8 +21,8 @@ pub use self::{
 
 use self::{
     batch::Batch,
-    job::Ticket,
-    queue::{Admission, Entry, Queue, caught},
+    job::{Single, Ticket},
+    queue::{Admission, Queue},
 };
 
 /// A fixed number of threads with a bounded queue before them. Clones are the same pool.
@@ -278,27 +275,22 @@ impl Request<'_> {
             }
             Admission::Full => return Err(queue.rejected()),
         };
-        let (send, result) = oneshot::channel();
-        let work = move |context: &Job, count: &dyn Fn(bool)| {
-            let result = caught(|| job(context));
-            // First: whoever has the result finds it counted.
-            count(result.is_err());
-            // Whoever has gone does not want it.
-            let _ = send.send(result);
-        };
-        let mut hold = Hold { ticket: Arc::clone(&ticket), queue, done: false };
-        if !queue.push(Entry::new(ticket, place, work)) {
-            hold.done = true;
-            return Err(JobError::Closed);
-        }
+        let single = Single::new(Arc::clone(&ticket), job);
+        let mut hold = Hold { ticket, queue, done: false };
+        let mut place = Some(place);
+        let result = poll_fn(|cx| {
+            // Before the job is handed in: its end is not to be found here by chance.
+            let result = single.poll(cx);
+            if let Some(place) = place.take()
+                && !queue.push(Arc::clone(&single) as _, Some(place))
+            {
+                return Poll::Ready(Err(JobError::Closed));
+            }
+            result
+        });
         let waited = timeout_at(deadline, result).await;
         hold.done = waited.is_ok();
-        match waited {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(source))) => Err(JobError::Panicked { name, source }),
-            Ok(Err(_)) => Err(JobError::Abandoned { name }),
-            Err(_) => Err(queue.count_timeout(timed_out())),
-        }
+        waited.unwrap_or_else(|_| Err(queue.count_timeout(timed_out())))
     }
 }
 

@@ -222,34 +222,31 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
-        let Some(attended) = this.attended else {
-            let frame = this.inner.as_mut().poll_frame(cx);
-            if matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream() {
-                this.request.complete = true;
+        if let Some(attended) = this.attended {
+            if !attended.rest.is_empty() {
+                let piece = attended.rest.split_to(PIECE.min(attended.rest.len()));
+                this.request.complete = attended.rest.is_empty() && this.inner.is_end_stream();
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
-            return frame;
-        };
-        if !attended.rest.is_empty() {
-            let piece = attended.rest.split_to(PIECE.min(attended.rest.len()));
-            this.request.complete = attended.rest.is_empty() && this.inner.is_end_stream();
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
-        }
-        if let Some(ending) = &mut attended.ending
-            && ending.as_mut().poll(cx).is_ready()
-        {
-            this.request.complete = true;
-            return Poll::Ready(None);
+            if let Some(ending) = &mut attended.ending
+                && ending.as_mut().poll(cx).is_ready()
+            {
+                this.request.complete = true;
+                return Poll::Ready(None);
+            }
         }
         let mut frame = this.inner.as_mut().poll_frame(cx);
-        if attended.http2
+        let mut ended = matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream();
+        if let Some(attended) = this.attended
+            && attended.http2
             && let Poll::Ready(Some(Ok(frame))) = &mut frame
             && let Some(data) = frame.data_mut()
             && data.len() > PIECE
         {
             attended.rest = data.split_off(PIECE);
+            ended = false;
         }
-        let ended = matches!(frame, Poll::Ready(None)) || this.inner.is_end_stream();
-        if ended && attended.rest.is_empty() {
+        if ended {
             this.request.complete = true;
         }
         frame

@@ -158,7 +158,7 @@ fn accept(
         }
         let Ok(stream) = stream else { continue };
         if !is_allowed(&stream) {
-            refuse(&stream, 77, "only the user that runs this process may speak to it");
+            refuse(&stream, 71, "only the user that runs this process may speak to it");
             continue;
         }
         let Some(place) = places.take() else {

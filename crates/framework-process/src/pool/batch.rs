@@ -1,7 +1,7 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     future::Future as _,
-    iter::{self, Fuse},
+    iter::Fuse,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -13,8 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     Job, JobError, Owner, WorkerPool,
-    job::Ticket,
-    queue::{Source, Taken, caught},
+    job::{Results, Ticket, work_of},
+    queue::{Source, Taken},
 };
 
 /// What jobs of batches are called.
@@ -43,22 +43,22 @@ pub(super) struct Batch<I: Iterator, T, U, F> {
     items: Fuse<I>,
     shared: Arc<Shared<T, U, F>>,
     in_order: bool,
-    // What has been handed in and not given away yet, by number.
-    slots: BTreeMap<usize, Slot<U>>,
+    rounds: VecDeque<Round>,
     in_hand: usize,
     handed_in: usize,
     all_handed_in: bool,
-    // Where the order does not matter.
-    ready: VecDeque<Result<U, JobError>>,
-    collected: Vec<(usize, Result<U, JobError>)>,
+    // What is to be given away next; in order, with a place for each that is missing.
+    ready: VecDeque<Option<Result<U, JobError>>>,
+    collected: Vec<Done<U>>,
     pace: Pace,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-enum Slot<U> {
-    InHand(Arc<Ticket>),
-    // Only where something before it is missing.
-    Done(Result<U, JobError>),
+/// Items that were handed in together, which are late together.
+struct Round {
+    ticket: Arc<Ticket>,
+    first: usize,
+    in_hand: usize,
 }
 
 /// Whether jobs are short: how many results have been read since the reader slept the last time.
@@ -79,23 +79,20 @@ struct State<T, U> {
     items: VecDeque<Item<T>>,
     // The pool knows that there are items.
     queued: bool,
-    done: Vec<(usize, Result<U, JobError>)>,
+    done: Vec<Done<U>>,
     reader: Option<Waker>,
     in_hand: usize,
     // With no more than so many in hand, the reader is woken for a result.
     few: usize,
 }
 
+/// An item's number, and what became of it.
+type Done<U> = (usize, Result<U, JobError>);
+
 struct Item<T> {
     number: usize,
     item: T,
     ticket: Arc<Ticket>,
-}
-
-/// The result of a job that a thread has taken.
-struct Owed<T, U, F> {
-    shared: Option<Arc<Shared<T, U, F>>>,
-    number: usize,
 }
 
 // ===== impl Batch =====
@@ -121,7 +118,7 @@ where
             items: items.fuse(),
             shared: Arc::new(Shared { work, state: Mutex::new(state) }),
             in_order,
-            slots: BTreeMap::new(),
+            rounds: VecDeque::new(),
             in_hand: 0,
             handed_in: 0,
             all_handed_in: false,
@@ -140,11 +137,11 @@ where
     /// Hands in more items once half of those in hand have been done.
     fn hand_in(&mut self) {
         let at_once = self.at_once();
-        if self.in_hand > at_once / 2 {
+        let taken = if self.in_order { self.ready.len() } else { self.in_hand };
+        let room = at_once.saturating_sub(taken);
+        if self.all_handed_in || self.in_hand > at_once / 2 || room == 0 {
             return;
         }
-        let taken = if self.in_order { self.slots.len() } else { self.in_hand };
-        let room = at_once.saturating_sub(taken);
         let queue = Arc::clone(&self.pool.owner.queue);
         if queue.is_closed() {
             for _ in self.items.by_ref().take(room).collect::<Vec<_>>() {
@@ -153,43 +150,59 @@ where
             return;
         }
         let now = Instant::now();
-        let deadline = now + self.pool.owner.settings.task_timeout;
+        let ticket = Ticket::new(NAME, now, now + self.pool.owner.settings.task_timeout);
         // Outside of the lock: others' code makes them, and threads wait for it.
-        let numbered = self.items.by_ref().take(room).zip(self.handed_in..);
-        let items = numbered.map(|(item, number)| {
-            let ticket = Ticket::new(NAME, now, deadline);
-            self.slots.insert(number, Slot::InHand(Arc::clone(&ticket)));
-            Item { number, item, ticket }
-        });
+        let first = self.handed_in;
+        let numbered = self.items.by_ref().take(room).zip(first..);
+        let items =
+            numbered.map(|(item, number)| Item { number, item, ticket: Arc::clone(&ticket) });
         let items: Vec<_> = items.collect();
-        self.all_handed_in = items.len() < room;
-        if items.is_empty() {
+        let count = items.len();
+        self.all_handed_in = count < room;
+        if count == 0 {
             return;
         }
-        self.handed_in += items.len();
-        self.in_hand += items.len();
+        self.forget_rounds();
+        self.rounds.push_back(Round { ticket, first, in_hand: count });
+        if self.in_order {
+            self.ready.extend(std::iter::repeat_with(|| None).take(count));
+        }
+        self.handed_in += count;
+        self.in_hand += count;
+        // Room for all results, by whoever frees it: threads need none.
+        self.collected.reserve(self.in_hand);
         let is_new = {
             let mut state = self.shared.lock();
-            state.in_hand += items.len();
+            state.in_hand += count;
             state.items.extend(items);
+            state.done.reserve(self.in_hand);
             !std::mem::replace(&mut state.queued, true)
         };
-        if is_new {
-            queue.push_batch(Arc::clone(&self.shared) as _);
+        if is_new && !queue.push(Arc::clone(&self.shared) as _, None) {
+            self.shared.abandon();
+        }
+    }
+
+    /// Forgets rounds of which nothing is in hand, and which no thread has: it would be the one to
+    /// free their tickets.
+    fn forget_rounds(&mut self) {
+        while self.rounds.front().is_some_and(|it| it.in_hand == 0 && it.is_let_go()) {
+            self.rounds.pop_front();
         }
     }
 
     /// What comes next has its result without having been handed in.
     fn settle_next(&mut self, result: Result<U, JobError>) {
-        self.keep(self.handed_in, result);
         self.handed_in += 1;
+        self.ready.push_back(Some(result));
     }
 
     fn keep(&mut self, number: usize, result: Result<U, JobError>) {
         if self.in_order {
-            self.slots.insert(number, Slot::Done(result));
+            let place = number + self.ready.len() - self.handed_in;
+            self.ready[place] = Some(result);
         } else {
-            self.ready.push_back(result);
+            self.ready.push_back(Some(result));
         }
     }
 
@@ -211,41 +224,46 @@ where
     }
 
     fn settle(&mut self, number: usize, result: Result<U, JobError>) {
+        let after = self.rounds.partition_point(|it| it.first <= number);
         // One that was given up may be done all the same.
-        if let Some(Slot::InHand(_)) = self.slots.get(&number) {
+        if let Some(round) = after.checked_sub(1).map(|at| &mut self.rounds[at])
+            && round.in_hand > 0
+        {
+            round.in_hand -= 1;
             self.in_hand -= 1;
-            self.slots.remove(&number);
             self.keep(number, result);
         }
     }
 
     fn next_ready(&mut self) -> Option<Result<U, JobError>> {
-        if self.slots.first_key_value().is_some_and(|(_, slot)| matches!(slot, Slot::Done(_)))
-            && let Some((_, Slot::Done(result))) = self.slots.pop_first()
-        {
-            return Some(result);
-        }
-        self.ready.pop_front()
+        self.ready.pop_front_if(|first| first.is_some()).flatten()
     }
 
-    fn oldest_in_hand(&self) -> Option<(usize, &Arc<Ticket>)> {
-        self.slots.iter().find_map(|(&number, slot)| match slot {
-            Slot::InHand(ticket) => Some((number, ticket)),
-            Slot::Done(_) => None,
-        })
+    fn oldest_in_hand(&mut self) -> Option<&mut Round> {
+        self.rounds.iter_mut().find(|round| round.in_hand > 0)
     }
 
     /// Gives up what is late. All have as much time, so what was handed in first is late first.
     fn give_up_late(&mut self, now: Instant) {
-        while let Some((number, ticket)) = self.oldest_in_hand()
-            && ticket.deadline <= now
+        while let Some(round) = self.oldest_in_hand()
+            && round.ticket.deadline <= now
         {
-            ticket.cancel();
+            round.ticket.cancel();
+            let (first, late) = (round.first, std::mem::take(&mut round.in_hand));
+            self.in_hand -= late;
             let Owner { queue, settings } = &*self.pool.owner;
             queue.replace_overdue(now);
             let limit = settings.task_timeout;
-            let late = queue.count_timeout(JobError::TimedOut { name: NAME, limit });
-            self.settle(number, Err(late));
+            let error = || queue.count_timeout(JobError::TimedOut { name: NAME, limit });
+            if self.in_order {
+                // What was given away before is no longer there.
+                let given = self.handed_in - self.ready.len();
+                let from = first.saturating_sub(given);
+                let missing = self.ready.iter_mut().skip(from).filter(|it| it.is_none());
+                missing.take(late).for_each(|it| *it = Some(Err(error())));
+            } else {
+                self.ready.extend((0..late).map(|_| Some(Err(error()))));
+            }
         }
     }
 
@@ -266,7 +284,7 @@ where
                 return false;
             }
         }
-        let late = self.oldest_in_hand().map(|(_, ticket)| ticket.deadline);
+        let late = self.oldest_in_hand().map(|round| round.ticket.deadline);
         let together = is_short.then(|| now + TOGETHER_WITHIN);
         let Some(at) = late.into_iter().chain(together).min() else { return true };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
@@ -295,7 +313,7 @@ where
                 this.pace.read += 1;
                 return Poll::Ready(Some(result));
             }
-            if this.slots.is_empty() {
+            if this.in_hand == 0 {
                 return Poll::Ready(None);
             }
             let now = Instant::now();
@@ -313,11 +331,7 @@ impl<I: Iterator, T, U, F> Unpin for Batch<I, T, U, F> {}
 
 impl<I: Iterator, T, U, F> Drop for Batch<I, T, U, F> {
     fn drop(&mut self) {
-        for slot in self.slots.values() {
-            if let Slot::InHand(ticket) = slot {
-                ticket.cancel();
-            }
-        }
+        self.rounds.iter().for_each(|round| round.ticket.cancel());
         // Dropped outside of the lock: they are others'.
         let items = std::mem::take(&mut self.shared.lock().items);
         drop(items);
@@ -328,10 +342,21 @@ impl<I: Iterator, T, U, F> Drop for Batch<I, T, U, F> {
 impl Pace {
     /// Whether what has been read since the reader last slept took little time.
     fn is_short(&mut self, now: Instant) -> bool {
+        if self.read == 0 && self.since.is_some() {
+            return self.short;
+        }
         let took = self.since.replace(now).map(|since| now - since);
         let read = std::mem::take(&mut self.read);
         self.short = took.is_some_and(|took| took < SHORT * read);
         self.short
+    }
+}
+
+// ===== impl Round =====
+
+impl Round {
+    fn is_let_go(&self) -> bool {
+        Arc::strong_count(&self.ticket) == 1
     }
 }
 
@@ -343,17 +368,26 @@ impl<T, U, F> Shared<T, U, F> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn done(&self, results: impl ExactSizeIterator<Item = (usize, Result<U, JobError>)>) {
-        let reader = {
-            let mut state = self.lock();
-            state.in_hand -= results.len();
-            state.done.extend(results);
-            // Once: it looks at everything there is.
-            if state.in_hand <= state.few { state.reader.take() } else { None }
-        };
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+    /// Whoever waits for them, once: it looks at everything there is.
+    #[must_use]
+    fn done(&self, results: impl ExactSizeIterator<Item = Done<U>>) -> Option<Waker> {
+        let mut state = self.lock();
+        state.in_hand -= results.len();
+        state.done.extend(results);
+        if state.in_hand <= state.few { state.reader.take() } else { None }
+    }
+}
+
+impl<T, U, F> Results for Shared<T, U, F>
+where
+    T: Send + 'static,
+    U: Send + 'static,
+    F: Send + Sync + 'static,
+{
+    type Result = U;
+
+    fn settle(&self, number: usize, result: Result<U, JobError>) -> Option<Waker> {
+        self.done(std::iter::once((number, result)))
     }
 }
 
@@ -370,13 +404,8 @@ where
             state.queued = !state.items.is_empty();
             (first?, state.queued)
         };
-        let owed = Owed { shared: Some(Arc::clone(&self)), number };
-        let work = move |job: &Job, count: &dyn Fn(bool)| {
-            let result = caught(|| (self.work)(item, job));
-            count(result.is_err());
-            owed.pay(result.map_err(|source| JobError::Panicked { name: NAME, source }));
-        };
-        Some(Taken { ticket, work: Box::new(work), more })
+        let work = work_of(self, number, NAME, move |shared, job| (shared.work)(item, job));
+        Some(Taken { ticket, work, more })
     }
 
     fn waiting(&self) -> usize {
@@ -391,29 +420,11 @@ where
             std::mem::take(&mut state.items)
         };
         let abandoned = || JobError::Abandoned { name: NAME };
-        self.done(items.iter().map(|item| (item.number, Err(abandoned()))));
-        items.into_iter().map(|item| item.ticket).collect()
-    }
-}
-
-// ===== impl Owed =====
-
-impl<T, U, F> Owed<T, U, F> {
-    fn pay(mut self, result: Result<U, JobError>) {
-        self.settle(result);
-    }
-
-    fn settle(&mut self, result: Result<U, JobError>) {
-        if let Some(shared) = self.shared.take() {
-            shared.done(iter::once((self.number, result)));
+        let reader = self.done(items.iter().map(|item| (item.number, Err(abandoned()))));
+        if let Some(reader) = reader {
+            reader.wake();
         }
-    }
-}
-
-impl<T, U, F> Drop for Owed<T, U, F> {
-    // A job that was given up is not begun.
-    fn drop(&mut self) {
-        self.settle(Err(JobError::Abandoned { name: NAME }));
+        items.into_iter().map(|item| item.ticket).collect()
     }
 }
 

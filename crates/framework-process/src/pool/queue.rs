@@ -2,15 +2,15 @@ use std::{
     collections::VecDeque,
     fmt, io,
     num::NonZeroUsize,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::Waker,
     thread,
 };
 
-use framework_core::{PanicError, Shard, Sharded};
+use framework_core::{Shard, Sharded};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError},
     time::Instant,
@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     AbandonedJob, JobError,
-    job::{Job, Ticket},
+    job::{Job, Ticket, Work, caught},
     stats::{PoolStats, Recorder, Spread},
 };
 
@@ -57,19 +57,20 @@ struct Counts {
 }
 
 struct Running {
+    worker: usize,
     ticket: Arc<Ticket>,
     // Another thread has taken the place of the one that runs it.
     replaced: bool,
 }
 
 /// What waits for a thread.
-enum Waiting {
-    Job(Entry),
-    // Gives one of its jobs at a time, and waits again.
-    Batch(Arc<dyn Source>),
+struct Waiting {
+    source: Arc<dyn Source>,
+    // Given back when its job begins; a batch has none.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
-/// Jobs that are handed in together.
+/// Jobs that were handed in together, or one alone.
 pub(super) trait Source: Send + Sync {
     /// Takes the next one; `None` if there is none any more.
     fn take(self: Arc<Self>) -> Option<Taken>;
@@ -81,7 +82,7 @@ pub(super) trait Source: Send + Sync {
     fn abandon(&self) -> Vec<Arc<Ticket>>;
 }
 
-/// A job of a batch.
+/// A job that is about to begin.
 pub(super) struct Taken {
     pub(super) ticket: Arc<Ticket>,
     pub(super) work: Work,
@@ -89,15 +90,15 @@ pub(super) struct Taken {
     pub(super) more: bool,
 }
 
-/// Runs a job, and says whether it panicked before its caller hears of it.
-pub(super) type Work = Box<dyn FnOnce(&Job, &dyn Fn(bool)) + Send>;
-
-/// A job that waits.
-pub(super) struct Entry {
-    ticket: Arc<Ticket>,
-    // Given back when the job begins.
-    _place: OwnedSemaphorePermit,
-    work: Work,
+/// A job that has ended, and whom to tell of it.
+///
+/// The thread first lets go of what its caller has made, so that the caller is the one who frees it.
+/// With an allocator that keeps what a thread frees for that thread, memory that is freed by another
+/// one than it came from wanders from thread to thread, until threads wait for each other whenever
+/// they allocate.
+struct Ended {
+    job: Job,
+    caller: Option<Waker>,
 }
 
 /// Whether a job may wait.
@@ -105,21 +106,6 @@ pub(super) enum Admission {
     Place(OwnedSemaphorePermit),
     Full,
     Closed,
-}
-
-impl Entry {
-    pub(super) fn new(
-        ticket: Arc<Ticket>,
-        place: OwnedSemaphorePermit,
-        work: impl FnOnce(&Job, &dyn Fn(bool)) + Send + 'static,
-    ) -> Self {
-        Self { ticket, _place: place, work: Box::new(work) }
-    }
-}
-
-/// Runs a job; a panic is an error.
-pub(super) fn caught<T>(job: impl FnOnce() -> T) -> Result<T, PanicError> {
-    catch_unwind(AssertUnwindSafe(job)).map_err(|payload| PanicError::new(payload.as_ref()))
 }
 
 // ===== impl Queue =====
@@ -158,8 +144,10 @@ impl Queue {
 
     fn start_worker(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         let queue = Arc::clone(self);
-        let name = format!("worker-{}", state.started);
-        thread::Builder::new().name(name).spawn(move || queue.work())?;
+        let worker = state.started;
+        thread::Builder::new()
+            .name(format!("worker-{worker}"))
+            .spawn(move || queue.work(worker))?;
         state.started += 1;
         Ok(())
     }
@@ -181,35 +169,24 @@ impl Queue {
         }
     }
 
-    /// Hands a job in; `false` if the pool is closed.
-    pub(super) fn push(self: &Arc<Self>, entry: Entry) -> bool {
-        let state = self.lock();
+    /// Hands in jobs; `false` if the pool is closed.
+    pub(super) fn push(
+        self: &Arc<Self>,
+        source: Arc<dyn Source>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> bool {
+        let mut state = self.lock();
         if state.closed {
             return false;
         }
-        self.push_to(state, Waiting::Job(entry));
-        true
-    }
-
-    /// Hands in jobs of a batch, which take no places from others. Where the pool is closed, those
-    /// that wait are given up.
-    pub(super) fn push_batch(self: &Arc<Self>, batch: Arc<dyn Source>) {
-        let state = self.lock();
-        if !state.closed {
-            return self.push_to(state, Waiting::Batch(batch));
-        }
-        drop(state);
-        batch.abandon();
-    }
-
-    fn push_to(self: &Arc<Self>, mut state: MutexGuard<'_, State>, waiting: Waiting) {
-        state.waiting.push_back(waiting);
+        state.waiting.push_back(Waiting { source, _place: place });
         if state.idle > 0 {
             drop(state);
             self.handed_in.notify_one();
         } else {
             self.replace(&mut state, Instant::now());
         }
+        true
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -223,7 +200,7 @@ impl Queue {
         job: impl FnOnce(&Job) -> T,
     ) -> Result<T, JobError> {
         let began = Instant::now();
-        let result = caught(|| job(&Job::of(ticket)));
+        let result = caught(|| job(&Job::of(Arc::clone(ticket))));
         self.counts().ran(began, result.is_err());
         result.map_err(|source| JobError::Panicked { name: ticket.name, source })
     }
@@ -269,32 +246,63 @@ impl Queue {
 
     // ----- threads -----
 
-    fn work(&self) {
+    fn work(&self, worker: usize) {
         let mut ended = None;
-        while let Some((ticket, work)) = self.next(ended.take()) {
+        while let Some((ticket, work)) = self.next(worker, ended.take()) {
+            let job = Job::of(ticket);
             let began = Instant::now();
-            if ticket.is_over(began) {
+            let caller = if job.ticket.is_over(began) {
                 self.counts().skipped.fetch_add(1, Relaxed);
+                None
             } else {
-                self.counts().wait.add(began - ticket.handed_in);
-                work(&Job::of(&ticket), &|panicked| self.counts().ran(began, panicked));
-            }
-            ended = Some(ticket);
+                self.counts().wait.add(began - job.ticket.handed_in);
+                work(&job, &|panicked| self.counts().ran(began, panicked))
+            };
+            ended = Some(Ended { job, caller });
         }
     }
 
     /// Notes the end of a job and waits for the next one; `None` once the pool is closed and nothing
     /// waits, or where the thread is one too many.
-    fn next(&self, ended: Option<Arc<Ticket>>) -> Option<(Arc<Ticket>, Work)> {
+    fn next(&self, worker: usize, mut ended: Option<Ended>) -> Option<(Arc<Ticket>, Work)> {
         let mut state = self.lock();
-        if ended.is_some_and(|ended| self.finished(&mut state, &ended)) {
+        if ended.is_some() && self.finished(&mut state, worker) {
+            drop(state);
+            ended.into_iter().for_each(Ended::tell);
             return None;
         }
         loop {
-            while let Some(first) = state.waiting.pop_front() {
-                let Some((ticket, work)) = self.begin(&mut state, first) else { continue };
-                state.running.push(Running { ticket: Arc::clone(&ticket), replaced: false });
+            while let Some(waiting) = state.waiting.pop_front() {
+                let Some(taken) = Arc::clone(&waiting.source).take() else {
+                    // With it goes what is others'.
+                    drop(state);
+                    drop(waiting);
+                    state = self.lock();
+                    continue;
+                };
+                let Taken { ticket, work, more } = taken;
+                state.running.push(Running {
+                    worker,
+                    ticket: Arc::clone(&ticket),
+                    replaced: false,
+                });
+                let mut over = Some(waiting);
+                if more {
+                    state.waiting.extend(over.take());
+                    if state.idle > 0 {
+                        self.handed_in.notify_one();
+                    }
+                }
+                drop(state);
+                drop(over);
+                ended.into_iter().for_each(Ended::tell);
                 return Some((ticket, work));
+            }
+            if let Some(ended) = ended.take() {
+                drop(state);
+                ended.tell();
+                state = self.lock();
+                continue;
             }
             if state.closed {
                 self.emptied.notify_waiters();
@@ -306,25 +314,9 @@ impl Queue {
         }
     }
 
-    fn begin(&self, state: &mut State, waiting: Waiting) -> Option<(Arc<Ticket>, Work)> {
-        match waiting {
-            Waiting::Job(Entry { ticket, work, .. }) => Some((ticket, work)),
-            Waiting::Batch(batch) => {
-                let Taken { ticket, work, more } = Arc::clone(&batch).take()?;
-                if more {
-                    state.waiting.push_back(Waiting::Batch(batch));
-                    if state.idle > 0 {
-                        self.handed_in.notify_one();
-                    }
-                }
-                Some((ticket, work))
-            }
-        }
-    }
-
     /// Notes the end of a job; `true` if the thread is one too many.
-    fn finished(&self, state: &mut State, ticket: &Arc<Ticket>) -> bool {
-        let at = state.running.iter().position(|it| Arc::ptr_eq(&it.ticket, ticket));
+    fn finished(&self, state: &mut State, worker: usize) -> bool {
+        let at = state.running.iter().position(|it| it.worker == worker);
         let replaced = at.is_some_and(|at| state.running.swap_remove(at).replaced);
         if replaced {
             state.overdue -= 1;
@@ -374,10 +366,7 @@ impl Queue {
         };
         // Their callers hear of it when they are dropped, which is not to happen under the lock.
         for waiting in waiting {
-            let tickets = match waiting {
-                Waiting::Job(entry) => vec![entry.ticket],
-                Waiting::Batch(batch) => batch.abandon(),
-            };
+            let tickets = waiting.source.abandon();
             abandoned.extend(tickets.iter().map(|ticket| ticket.abandoned(now, false)));
         }
         abandoned
@@ -406,11 +395,17 @@ impl Queue {
 
 impl State {
     fn waiting(&self) -> usize {
-        let jobs = |waiting: &Waiting| match waiting {
-            Waiting::Job(_) => 1,
-            Waiting::Batch(batch) => batch.waiting(),
-        };
-        self.waiting.iter().map(jobs).sum()
+        self.waiting.iter().map(|waiting| waiting.source.waiting()).sum()
+    }
+}
+
+impl Ended {
+    fn tell(self) {
+        let Self { job, caller } = self;
+        drop(job);
+        if let Some(caller) = caller {
+            caller.wake();
+        }
     }
 }
 

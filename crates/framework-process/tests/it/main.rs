@@ -7,6 +7,8 @@ mod control;
 mod ipc;
 #[cfg(feature = "ipc")]
 mod ipc_fuzz;
+#[cfg(feature = "pool")]
+mod memory;
 #[cfg(feature = "module")]
 mod module;
 mod race;

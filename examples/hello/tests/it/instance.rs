@@ -5,8 +5,9 @@ use std::{
     net::TcpListener,
     os::{
         fd::{AsRawFd as _, OwnedFd},
-        unix::{fs::PermissionsExt as _, net::UnixDatagram},
+        unix::{fs::PermissionsExt as _, net::UnixDatagram, process::CommandExt as _},
     },
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -154,7 +155,7 @@ fn signals_write_a_dump_and_open_the_log_again() {
     let mut child = Killed(command.spawn().unwrap());
     let pid = Pid::from_child(&child.0);
     let log = place.path().join("app.log");
-    let until = |path: &std::path::Path, needle: &str| {
+    let until = |path: &Path, needle: &str| {
         let begun = std::time::SystemTime::now();
         while !fs::read_to_string(path).unwrap_or_default().contains(needle) {
             assert!(begun.elapsed().unwrap() < LIMIT, "no {needle:?} in {}", path.display());
@@ -337,4 +338,37 @@ fn it_becomes_another_user_before_anything_is_opened() {
         assert!(line("Groups:").split_whitespace().all(|id| id != "0"), "{status}");
         assert_eq!(get(&running.http, "/").body, "hello");
     }
+}
+
+#[test]
+fn an_operator_who_is_another_user_is_refused_and_root_is_heard() {
+    // Only root can become another user, and is heard where it is that of the application.
+    if !rustix::process::geteuid().is_root() {
+        let daemon = Daemon::start(Place::new());
+        assert_eq!(daemon.status()["phase"], "ready");
+        return;
+    }
+    let nobody = 65_534;
+    let all = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    let daemon = Daemon::start(Place::new());
+    let file = |name: &str| daemon.place.path().join(name);
+    // As if an administrator had been careless: nothing but the process itself is in the way.
+    fs::copy(env!("CARGO_BIN_EXE_hello"), file("hello")).unwrap();
+    for (path, mode) in [("", 0o777), ("hello", 0o755), ("app.pid", 0o666), ("app.sock", 0o666)] {
+        all(&file(path), mode).unwrap();
+    }
+    for verb in ["status", "stop"] {
+        let mut stranger = Command::new(file("hello"));
+        stranger.args([verb, "--pid-file", "app.pid"]).current_dir(daemon.place.path());
+        let refused = stranger.env_clear().uid(nobody).gid(nobody).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(71), "{said}");
+        assert!(said.contains("only the user that runs this process may speak to it"), "{said}");
+    }
+    assert_eq!(daemon.status()["phase"], "ready");
+
+    let place = Place::new();
+    all(place.path(), 0o777).unwrap();
+    let daemon = Daemon::start_with(place, &["--user", "nobody"]);
+    assert_eq!(daemon.status()["phase"], "ready");
 }

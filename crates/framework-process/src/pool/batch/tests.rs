@@ -1,6 +1,7 @@
 use std::{
     num::NonZeroUsize,
     sync::{
+        Weak,
         atomic::{AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
@@ -11,7 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::time::advance;
 
 use super::*;
-use crate::{PoolSettings, WhenFull};
+use crate::{PoolSettings, WhenFull, pool::job::Single};
 
 /// How often its reader was woken since it was asked.
 #[derive(Default)]
@@ -177,6 +178,8 @@ async fn what_is_left_unread_while_the_reader_looks_is_not_slept_over() {
     bench.hurry();
     bench.release(1);
     until(|| bench.unread() == 1);
+    // As if what it has read had taken long: now it is woken for each.
+    bench.batch.pace = Pace::default();
     let waker = Waker::from(Arc::clone(&bench.woken));
     let mut cx = Context::from_waker(&waker);
     assert!(!bench.batch.may_sleep(Instant::now(), &mut cx), "it would never be woken for it");
@@ -187,7 +190,7 @@ async fn what_is_late_is_given_up_and_cancelled_and_comes_once() {
     for in_order in [true, false] {
         let mut bench = Bench::new(6, in_order);
         bench.first_begins();
-        let ticket = Arc::clone(bench.batch.oldest_in_hand().unwrap().1);
+        let ticket = Arc::clone(&bench.batch.oldest_in_hand().unwrap().ticket);
         assert!(!ticket.is_over(Instant::now()));
         advance(PoolSettings::default().task_timeout).await;
         for _ in 0..AT_ONCE {
@@ -262,4 +265,112 @@ async fn jobs_take_turns_with_batches_which_take_no_places() {
     assert_eq!(pool.stats().done, 3);
     bench.release(4);
     assert_eq!(bench.batch.by_ref().count().await, 6);
+}
+
+/// Asks the pool something when it is let go of.
+struct Asks(WorkerPool);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        assert_eq!(self.0.stats().workers, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_batch_borrows_is_let_go_of_outside_of_the_pools_lock() {
+    let pool = pool(1);
+    let (begun, release, work) = held();
+    let first = pool.run(move |job| work(0, job));
+    let mut first = Box::pin(first);
+    assert!(futures_util::poll!(&mut first).is_pending());
+    until(|| begun.load(SeqCst) == 1);
+    let asks = Asks(pool.clone());
+    let mut batch = Batch::new(&pool, 0..1, move |_, _: &Job| asks.0.stats(), false);
+    assert!(futures_util::poll!(batch.next()).is_pending());
+    // Nobody has it but the pool, which finds it empty.
+    drop(batch);
+    release.send(()).unwrap();
+    let within = Duration::from_secs(20);
+    assert_eq!(tokio::time::timeout(within, first).await.unwrap().unwrap(), 0);
+    let after = tokio::time::timeout(within, pool.run(|_| "after")).await;
+    assert_eq!(after.unwrap().unwrap(), "after");
+}
+
+/// Says how many still have what the jobs were made of, and asks the pool something, when it is
+/// woken.
+struct Looks<T> {
+    pool: WorkerPool,
+    made: Weak<T>,
+    found: mpsc::Sender<usize>,
+}
+
+impl<T: Send + Sync> Wake for Looks<T> {
+    fn wake(self: Arc<Self>) {
+        assert_eq!(self.pool.stats().running, 0);
+        self.found.send(self.made.strong_count()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_thread_lets_go_of_what_is_its_callers_before_it_tells() {
+    let pool = pool(1);
+    let within = Duration::from_secs(20);
+
+    let mut batch = Batch::new(&pool, 0..1, |n, _: &Job| n, false);
+    let (found, find) = mpsc::channel();
+    let made = Arc::downgrade(&batch.shared);
+    let waker = Waker::from(Arc::new(Looks { pool: pool.clone(), made, found }));
+    assert!(batch.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(find.recv_timeout(within).unwrap(), 1, "the batch alone");
+
+    let now = Instant::now();
+    let ticket = Ticket::new("job", now, now + within);
+    let single = Single::new(Arc::clone(&ticket), |_: &Job| ());
+    let queue = &pool.owner.queue;
+    let (found, find) = mpsc::channel();
+    let made = Arc::downgrade(&ticket);
+    let waker = Waker::from(Arc::new(Looks { pool: pool.clone(), made, found }));
+    assert!(single.poll(&Context::from_waker(&waker)).is_pending());
+    assert!(queue.push(Arc::clone(&single) as _, None));
+    assert_eq!(find.recv_timeout(within).unwrap(), 2, "the test and the job");
+    assert_eq!(Arc::strong_count(&single), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn threads_need_no_memory_for_results() {
+    let mut bench = Bench::new(1000, true);
+    let has_room = |batch: &Batch<_, _, _, _>| {
+        let done = &batch.shared.lock().done;
+        done.capacity() - done.len() >= batch.in_hand && batch.collected.capacity() >= batch.in_hand
+    };
+    bench.first_begins();
+    assert!(has_room(&bench.batch));
+    bench.hurry();
+    assert!(has_room(&bench.batch));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_is_kept_until_no_thread_has_it() {
+    let mut bench = Bench::new(100, false);
+    bench.first_begins();
+    let taken = Arc::downgrade(&bench.batch.rounds[0].ticket);
+    let as_by_a_thread = taken.upgrade();
+    bench.release(AT_ONCE);
+    until(|| bench.unread() == AT_ONCE);
+    assert_eq!(bench.read().len(), AT_ONCE);
+    until(|| bench.begun.load(SeqCst) > AT_ONCE);
+    drop(as_by_a_thread);
+    assert!(taken.upgrade().is_some());
+    bench.batch.forget_rounds();
+    assert!(taken.upgrade().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_finds_nothing_does_not_make_short_jobs_long() {
+    let mut bench = Bench::new(1000, true);
+    bench.hurry();
+    advance(TOGETHER_WITHIN + Duration::from_millis(1)).await;
+    assert!(bench.was_woken());
+    assert!(bench.read().is_empty());
+    assert!(bench.batch.pace.short);
 }
