@@ -67,7 +67,7 @@ struct Running {
 struct Waiting {
     source: Arc<dyn Source>,
     // Given back when its job begins; a batch has none.
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// Jobs that were handed in together, or one alone.
@@ -179,7 +179,7 @@ impl Queue {
         if state.closed {
             return false;
         }
-        state.waiting.push_back(Waiting { source, _place: place });
+        state.waiting.push_back(Waiting { source, place });
         if state.idle > 0 {
             drop(state);
             self.handed_in.notify_one();
@@ -286,9 +286,13 @@ impl Queue {
                     ticket: Arc::clone(&ticket),
                     replaced: false,
                 });
-                let mut over = Some(waiting);
+                let Waiting { source, place } = waiting;
+                // Whoever sees that the job runs finds its place.
+                drop(place);
+                let mut over = Some(source);
                 if more {
-                    state.waiting.extend(over.take());
+                    let again = over.take().map(|source| Waiting { source, place: None });
+                    state.waiting.extend(again);
                     if state.idle > 0 {
                         self.handed_in.notify_one();
                     }
