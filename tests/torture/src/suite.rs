@@ -194,7 +194,7 @@ impl Torture {
         let (result, took) = (if verdict.is_good() { "ok" } else { "FAILED" }, began.elapsed());
         let (figures, seconds) = (verdict.figures(), took.as_secs_f64());
         anstream::println!("{id:<8}{result:<8}{seconds:>6.1} s  {what}: {figures}");
-        for fault in verdict.faults() {
+        for fault in verdict.shown() {
             anstream::println!("        - {fault}");
         }
         Done { id, verdict }
@@ -264,7 +264,7 @@ async fn run_planted(chosen: &[Torture], setting: Setting) -> Result<(), BoxErro
         let Some(torture) = chosen.iter().find(|torture| torture.id == *id) else { continue };
         anstream::println!("planted: {name}");
         let done = torture.done(Setting { planted: Some(name), ..setting }).await;
-        if !done.verdict.faults().any(|found| found.contains(fault)) {
+        if !done.verdict.has_fault(fault) {
             missed.push(*name);
         }
     }

@@ -15,7 +15,6 @@ const SHOWN: usize = 8;
 pub(crate) struct Verdict {
     figures: Vec<String>,
     faults: Vec<String>,
-    hidden: usize,
 }
 
 impl Verdict {
@@ -26,13 +25,8 @@ impl Verdict {
 
     /// Notes a fault unless something holds.
     pub(crate) fn require(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
-        if holds {
-            return;
-        }
-        if self.faults.len() < SHOWN {
+        if !holds {
             self.faults.push(otherwise());
-        } else {
-            self.hidden += 1;
         }
     }
 
@@ -67,10 +61,7 @@ impl Verdict {
 
     /// Takes over what another one has found.
     pub(crate) fn absorb(&mut self, other: Self) {
-        self.hidden += other.hidden;
-        for fault in other.faults {
-            self.require(false, || fault);
-        }
+        self.faults.extend(other.faults);
     }
 
     pub(crate) fn is_good(&self) -> bool {
@@ -81,15 +72,34 @@ impl Verdict {
         self.figures.join(", ")
     }
 
-    pub(crate) fn faults(&self) -> impl Iterator<Item = String> + '_ {
-        let more = (self.hidden > 0).then(|| format!("and {} more", self.hidden));
-        self.faults.iter().cloned().chain(more)
+    /// The first faults, and how many others there are.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = String> + '_ {
+        let hidden = self.faults.len().saturating_sub(SHOWN);
+        let more = (hidden > 0).then(|| format!("and {hidden} more"));
+        self.faults.iter().take(SHOWN).cloned().chain(more)
+    }
+
+    /// Whether one of the faults is this one, shown or not.
+    pub(crate) fn has_fault(&self, what: &str) -> bool {
+        self.faults.iter().any(|fault| fault.contains(what))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_shown_is_a_fault_as_well() {
+        let mut verdict = Verdict::default();
+        for n in 0..=SHOWN {
+            verdict.require(false, || format!("fault {n}"));
+        }
+        assert_eq!(verdict.shown().last().as_deref(), Some("and 1 more"));
+        assert_eq!(verdict.shown().count(), SHOWN + 1);
+        assert!(verdict.has_fault(&format!("fault {SHOWN}")));
+        assert!(!verdict.has_fault("another"));
+    }
 
     #[test]
     fn a_torture_that_did_less_than_it_states_has_failed() {

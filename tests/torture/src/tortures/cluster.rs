@@ -248,10 +248,10 @@ mod tests {
         assert!(!harm.explains(&record(true, at(50), at(1200))));
         let mut verdict = Verdict::default();
         only_in_hand(&mut verdict, &[record(false, at(50), at(101))], &[harm]);
-        let fault = verdict.faults().next().unwrap();
+        let fault = verdict.shown().next().unwrap();
         let mut allowed = Verdict::default();
         only_in_hand(&mut allowed, &[record(true, at(101), at(102))], &[harm]);
-        assert_eq!(allowed.faults().count(), 0, "its client could not have noticed");
+        assert_eq!(allowed.shown().count(), 0, "its client could not have noticed");
         assert!(fault.starts_with("a connection that nobody had accepted was lost"), "{fault}");
     }
 }
