@@ -368,7 +368,7 @@ impl Queue {
             let running: Vec<_> = running.collect();
             (std::mem::take(&mut state.waiting), running)
         };
-        // Their callers hear of it when they are dropped, which is not to happen under the lock.
+        // Their callers are told of it, which is not to happen under the lock.
         for waiting in waiting {
             let tickets = waiting.source.abandon();
             abandoned.extend(tickets.iter().map(|ticket| ticket.abandoned(now, false)));
