@@ -22,6 +22,9 @@ pub(crate) struct TortureArgs {
     /// Tortures builds with known mistakes instead, and fails if one is not found.
     #[arg(long)]
     planted: bool,
+    /// Says what there is, and tortures nobody.
+    #[arg(long)]
+    list: bool,
 }
 
 /// Builds the examples and the target, and tortures them.
@@ -30,6 +33,9 @@ pub(crate) struct TortureArgs {
 ///
 /// Returns an error if something does not build, or does not stand it.
 pub(crate) fn run(workspace: &Workspace, args: &TortureArgs) -> Outcome {
+    if args.list {
+        return torture(workspace, args);
+    }
     build(workspace)?;
     if args.planted {
         build_planted(workspace)?;
@@ -70,7 +76,8 @@ fn torture(workspace: &Workspace, args: &TortureArgs) -> Outcome {
 
 fn arguments(args: &TortureArgs) -> Vec<String> {
     let mut arguments = args.ids.clone();
-    for (flag, given) in [("--soak", args.soak), ("--planted", args.planted)] {
+    let flags = [("--soak", args.soak), ("--planted", args.planted), ("--list", args.list)];
+    for (flag, given) in flags {
         if given {
             arguments.push(flag.to_owned());
         }
@@ -92,8 +99,9 @@ mod tests {
             soak: true,
             seed: Some(7),
             planted: true,
+            list: true,
         };
-        assert_eq!(arguments(&args), ["R9", "C2", "--soak", "--planted", "--seed", "7"]);
+        assert_eq!(arguments(&args), ["R9", "C2", "--soak", "--planted", "--list", "--seed", "7"]);
         assert!(arguments(&TortureArgs::default()).is_empty());
     }
 }

@@ -31,6 +31,7 @@ mod args;
 mod cluster;
 pub mod codes;
 mod console;
+mod errand;
 mod excerpt;
 mod exit;
 mod manager;

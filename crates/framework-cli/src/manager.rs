@@ -30,6 +30,9 @@ pub(crate) struct HandedOver {
     sockets: Mutex<Vec<InheritedSocket>>,
     in_use: Mutex<Vec<InheritedSocket>>,
     handed_on: AtomicBool,
+    // The full names of those that were given to servers and were bound by this application.
+    own: Mutex<Vec<String>>,
+    beside_predecessor: AtomicBool,
     store: Notifier,
 }
 
@@ -37,8 +40,14 @@ impl HandedOver {
     /// Those in `sockets`; `store` keeps what is bound here for the next start, should this process
     /// be killed.
     pub(crate) fn new(sockets: Vec<InheritedSocket>, store: Notifier) -> Arc<Self> {
-        let (in_use, handed_on) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { sockets: Mutex::new(sockets), in_use, handed_on, store })
+        Arc::new(Self {
+            sockets: Mutex::new(sockets),
+            in_use: Mutex::default(),
+            handed_on: AtomicBool::new(false),
+            own: Mutex::default(),
+            beside_predecessor: AtomicBool::new(false),
+            store,
+        })
     }
 
     /// Those that nobody has asked for, by name.
@@ -50,7 +59,11 @@ impl HandedOver {
     pub(crate) fn duplicates(&self) -> io::Result<Vec<InheritedSocket>> {
         let in_use = lock(&self.in_use);
         let duplicate = |it: &InheritedSocket| -> io::Result<_> {
-            Ok(InheritedSocket { name: it.name.clone(), socket: it.socket.try_clone()? })
+            Ok(InheritedSocket {
+                name: it.name.clone(),
+                socket: it.socket.try_clone()?,
+                own: it.own,
+            })
         };
         in_use.iter().map(duplicate).collect()
     }
@@ -60,17 +73,22 @@ impl HandedOver {
         self.handed_on.store(true, Ordering::SeqCst);
     }
 
+    /// Notes whether the process before this one still listens at what it has handed over.
+    pub(crate) fn set_beside_predecessor(&self, beside: bool) {
+        self.beside_predecessor.store(beside, Ordering::SeqCst);
+    }
+
     /// Leaves them to the servers alone: a socket that a server closes is to be closed. With a
     /// duplicate left, the kernel would go on taking connections that nobody ever accepts.
     pub(crate) fn let_go(&self) {
         lock(&self.in_use).clear();
     }
 
-    fn keep(&self, name: &str, address: &str, socket: BorrowedFd<'_>) {
+    fn keep(&self, name: &str, address: &str, socket: BorrowedFd<'_>, own: bool) {
         match socket.try_clone_to_owned() {
             Ok(socket) => {
                 let name = InheritedSocket::full_name(name, address);
-                lock(&self.in_use).push(InheritedSocket { name, socket });
+                lock(&self.in_use).push(InheritedSocket { name, socket, own });
             }
             Err(error) => tracing::warn!(%error, address, "a restart would refuse connections"),
         }
@@ -81,11 +99,12 @@ impl SocketSource for HandedOver {
     fn socket(&self, name: &str, address: &str) -> BoxFuture<io::Result<Option<OwnedFd>>> {
         let mut sockets = lock(&self.sockets);
         let at = sockets.iter().position(|socket| socket.is(name, address));
-        let socket = at.map(|at| sockets.remove(at).socket);
-        if let Some(socket) = &socket {
-            self.keep(name, address, socket.as_fd());
+        let given = at.map(|at| sockets.remove(at));
+        if let Some(InheritedSocket { socket, own, .. }) = &given {
+            self.keep(name, address, socket.as_fd(), *own);
+            lock(&self.own).extend(own.then(|| InheritedSocket::full_name(name, address)));
         }
-        Box::pin(async move { Ok(socket) })
+        Box::pin(async move { Ok(given.map(|given| given.socket)) })
     }
 
     fn bound(&self, name: &str, address: &str, socket: BorrowedFd<'_>) {
@@ -93,7 +112,12 @@ impl SocketSource for HandedOver {
         if let Err(error) = self.store.send_with(&[State::StoreSockets(&stored)], &[socket]) {
             tracing::debug!(%error, "the service manager does not keep a socket");
         }
-        self.keep(name, address, socket);
+        self.keep(name, address, socket, true);
+    }
+
+    fn owns_file(&self, name: &str, address: &str) -> bool {
+        let alone = !self.beside_predecessor.load(Ordering::SeqCst);
+        alone && lock(&self.own).contains(&InheritedSocket::full_name(name, address))
     }
 
     fn has_handed_on(&self) -> bool {

@@ -2,16 +2,17 @@ use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
-use framework_core::{Lifecycle, ShutdownReason};
+use framework_core::{Lifecycle, Phase, ShutdownReason, is_planted};
 use framework_process::BlockedSignals;
 use signal_hook::{
     consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
     iterator::{Handle, Signals as Incoming},
 };
 
-use crate::{Exit, operator::Operator};
+use crate::{Exit, errand::Errand, operator::Operator};
 
 /// How many signals to stop end the process by force.
 const FORCE: usize = 3;
@@ -30,6 +31,8 @@ pub(crate) struct Signals {
 #[derive(Debug)]
 struct Inbox {
     operator: Arc<Operator>,
+    dumping: Arc<Errand>,
+    reopening: Arc<Errand>,
     lifecycle: Option<Lifecycle>,
     hangup: bool,
     kept: Vec<ShutdownReason>,
@@ -83,7 +86,20 @@ impl Stopper {
 
 impl Inbox {
     fn new(operator: Arc<Operator>) -> Self {
-        Self { operator, lifecycle: None, hangup: false, kept: Vec::new(), stops: 0 }
+        // On threads of their own: the next signal may be the one that ends the process.
+        let (dumped, reopened) = (Arc::clone(&operator), Arc::clone(&operator));
+        let dumping = Errand::new("dump", Duration::ZERO, move || match dumped.dump() {
+            Ok(Some(file)) => tracing::info!(file, "wrote a debug dump"),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "cannot write a debug dump"),
+        });
+        let reopening =
+            Errand::new("reopen", Duration::ZERO, move || match reopened.reopen_logs() {
+                Ok(()) => tracing::info!("the log is open again"),
+                Err(error) => tracing::error!(%error, "the log goes on as before"),
+            });
+        let (lifecycle, kept) = (None, Vec::new());
+        Self { operator, dumping, reopening, lifecycle, hangup: false, kept, stops: 0 }
     }
 }
 
@@ -112,15 +128,8 @@ fn receive(inbox: &Mutex<Inbox>, signal: i32) {
     match (stop_name(signal), signal) {
         (Some(name), _) => stop(inbox, signal, name),
         (None, SIGHUP) => hangup(inbox),
-        (None, SIGUSR1) => aside(inbox, "dump", |operator| match operator.dump() {
-            Ok(Some(file)) => tracing::info!(file, "wrote a debug dump"),
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "cannot write a debug dump"),
-        }),
-        (None, _) => aside(inbox, "reopen", |operator| match operator.reopen_logs() {
-            Ok(()) => tracing::info!("the log is open again"),
-            Err(error) => tracing::error!(%error, "the log goes on as before"),
-        }),
+        (None, SIGUSR1) => lock(inbox).dumping.ask(),
+        (None, _) => lock(inbox).reopening.ask(),
     }
 }
 
@@ -133,20 +142,13 @@ fn hangup(inbox: &Mutex<Inbox>) {
     }
 }
 
-/// Does what takes its time on a thread of its own: the next signal may be the one that ends the
-/// process.
-fn aside(inbox: &Mutex<Inbox>, name: &str, work: impl FnOnce(&Operator) + Send + 'static) {
-    let operator = Arc::clone(&lock(inbox).operator);
-    let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(&operator));
-    if let Err(error) = started {
-        tracing::error!(%error, "no thread for what a signal asks");
-    }
-}
-
 fn stop(inbox: &Mutex<Inbox>, signal: i32, name: &'static str) {
     let operator = {
         let mut inbox = lock(inbox);
         inbox.stops += 1;
+        if inbox.stops == 2 && is_planted("deaf-to-impatience") {
+            return;
+        }
         (inbox.stops >= FORCE).then(|| Arc::clone(&inbox.operator))
     };
     if let Some(operator) = operator {
@@ -158,6 +160,10 @@ fn stop(inbox: &Mutex<Inbox>, signal: i32, name: &'static str) {
 
 fn request(inbox: &Mutex<Inbox>, reason: ShutdownReason) {
     let mut inbox = lock(inbox);
+    let starts = |it: &Lifecycle| it.phase() < Phase::Ready;
+    if is_planted("deaf-while-starting") && inbox.lifecycle.as_ref().is_none_or(starts) {
+        return;
+    }
     match inbox.lifecycle.clone() {
         // Observers are told of the request, and may take their time.
         Some(lifecycle) => {

@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc};
 
+use framework_core::is_planted;
+
 use crate::{
     bind,
     error::ConfigError,
@@ -181,6 +183,9 @@ impl Loaded {
 
     /// The sections that no module claims.
     fn unclaimed(&self, sections: &[&Section]) -> Vec<Fault> {
+        if is_planted("passes-over-the-unknown") {
+            return Vec::new();
+        }
         let claimed = |name: &str| sections.iter().any(|section| section.name() == name);
         let tables = self.tree.table().into_iter().flatten();
         tables

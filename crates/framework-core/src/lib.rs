@@ -55,6 +55,7 @@ mod lifecycle;
 mod load;
 mod module;
 mod need;
+mod planted;
 mod provider;
 mod registrar;
 mod request;
@@ -87,6 +88,7 @@ pub use self::{
     load::{LoadControl, LoadLimits, Priority},
     module::{BoxModule, Module, ModuleExt, ModuleFn, Modules, module_fn},
     need::{AllNeed, Need, OptionalNeed},
+    planted::is_planted,
     provider::{Lifetime, ProviderSpec, Role},
     registrar::Registrar,
     request::{

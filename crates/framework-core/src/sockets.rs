@@ -28,6 +28,14 @@ pub trait SocketSource: Send + Sync + fmt::Debug + 'static {
         false
     }
 
+    /// Asked when the server called `name` ends: whether the file of the Unix socket that it was given
+    /// for `address` goes with it, as this application has bound it, be it in an earlier process, and
+    /// nobody else listens there. `false` by default.
+    fn owns_file(&self, name: &str, address: &str) -> bool {
+        let _ = (name, address);
+        false
+    }
+
     /// Waits until the server called `name` is to accept from another socket at `address` too, or
     /// no longer. Never completes by default.
     fn lent(&self, name: &str, address: &str) -> BoxFuture<LentSocket> {

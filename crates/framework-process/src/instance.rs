@@ -8,14 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use framework_core::is_planted;
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
     libc,
 };
 use rustix::process::{Pid, test_kill_process};
-
-use crate::planted::{self, PlantedBug};
 
 /// How often the file may be replaced while it is opened, before something is wrong with it.
 const ATTEMPTS: usize = 100;
@@ -93,6 +92,13 @@ impl Instance {
             // Between opening and locking, somebody may have put another file in its place.
             if is_still_there(&file, path).map_err(failed)? {
                 write_pid(&file).map_err(failed)?;
+                if is_planted("lets-go") {
+                    // As a lock of the process does, with the first descriptor that is closed.
+                    let _ = fcntl(&file, FcntlArg::F_OFD_SETLK(&unlocked()));
+                }
+                if is_planted("inherited-lock") {
+                    let _ = rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty());
+                }
                 return Ok(Self { file, path: path.to_owned(), released: false });
             }
         }
@@ -174,7 +180,7 @@ fn is_for_everybody(path: &Path) -> bool {
 
 /// Locks the file, unless somebody else has.
 fn is_taken(file: &File) -> io::Result<bool> {
-    if planted::has(PlantedBug::TrustsNumbers) {
+    if is_planted("trusts-numbers") {
         let holder = read_pid(file).and_then(|pid| Pid::from_raw(pid.cast_signed()));
         return Ok(holder.is_some_and(|pid| test_kill_process(pid).is_ok()));
     }
@@ -196,6 +202,11 @@ fn is_locked(file: &File) -> io::Result<bool> {
     let mut found = whole_file();
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
     Ok(i32::from(found.l_type) != libc::F_UNLCK)
+}
+
+fn unlocked() -> libc::flock {
+    #[expect(clippy::cast_possible_truncation, reason = "the constants are small")]
+    libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..whole_file() }
 }
 
 fn whole_file() -> libc::flock {
@@ -223,6 +234,10 @@ fn write_pid(file: &File) -> io::Result<()> {
     let mut old = Vec::new();
     file.take(64).read_to_end(&mut old)?;
     let line = format!("{}\n", std::process::id());
+    if is_planted("truncates-first") {
+        file.set_len(0)?;
+        return file.write_all_at(line.as_bytes(), 0);
+    }
     let written = file.write_all_at(line.as_bytes(), 0);
     let written = written.and_then(|()| file.set_len(line.len() as u64));
     if written.is_err() {

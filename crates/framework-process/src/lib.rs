@@ -52,7 +52,6 @@ mod memory;
 #[cfg(feature = "module")]
 mod module;
 mod orphans;
-mod planted;
 #[cfg(feature = "pool")]
 mod pool;
 mod privileges;
@@ -74,8 +73,6 @@ pub use self::cluster::{
 };
 #[cfg(feature = "module")]
 pub use self::module::{QueuePolicy, WorkerPoolModule, WorkerPoolSettings};
-#[cfg(feature = "planted-bugs")]
-pub use self::planted::PlantedBug;
 #[cfg(feature = "pool")]
 pub use self::pool::{
     AbandonedJob, Cancelled, Job, JobError, PoolSettings, PoolStats, Request as JobRequest, Spread,

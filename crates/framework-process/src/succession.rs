@@ -8,6 +8,7 @@ use std::{
 };
 
 use command_fds::{CommandFdExt as _, FdMapping};
+use framework_core::is_planted;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair},
@@ -19,7 +20,6 @@ use crate::{
     InheritedSocket,
     descriptors::{self, Room},
     environment,
-    planted::{self, PlantedBug},
 };
 
 /// What tells a process that it is to take the place of another one: the descriptor of the socket
@@ -85,8 +85,9 @@ pub enum SuccessionError {
 /// What the two say to each other.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Word {
-    /// Here are some sockets, and at the end perhaps the lock.
-    Inherit { names: Vec<String>, lock: bool, more: bool },
+    /// Here are some sockets, with their names and whether they are our own, and at the end perhaps
+    /// the lock.
+    Inherit { names: Vec<(String, bool)>, lock: bool, more: bool },
     /// I am ready.
     Ready,
     /// It is yours.
@@ -138,7 +139,7 @@ impl Successor {
             let mut along: Vec<_> = part.iter().map(|it| it.socket.as_fd()).collect();
             let lock = lock.filter(|_| at == last);
             along.extend(lock);
-            let names = part.iter().map(|it| it.name.clone()).collect();
+            let names = part.iter().map(|it| (it.name.clone(), it.own)).collect();
             let word = Word::Inherit { names, lock: lock.is_some(), more: at != last };
             say(self.socket.as_fd(), &word, &along)?;
         }
@@ -157,7 +158,7 @@ impl Successor {
     ///
     /// When it ends, or is not ready within `limit`. It is ended then.
     pub fn ready(&mut self, limit: Duration) -> Result<(), SuccessionError> {
-        if planted::has(PlantedBug::BlindSuccession) {
+        if is_planted("blind-succession") {
             return Ok(());
         }
         match hear(self.socket.as_fd(), limit) {
@@ -179,7 +180,7 @@ impl Successor {
     /// When it ends. What is left to it is then still this process's.
     pub fn leave_to_it(mut self) -> Result<(), SuccessionError> {
         let left = say(self.socket.as_fd(), &Word::Yours, &[]);
-        if planted::has(PlantedBug::BlindSuccession) {
+        if is_planted("blind-succession") {
             self.taken = true;
             return Ok(());
         }
@@ -252,7 +253,8 @@ impl Predecessor {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "sockets are missing"));
             }
             let named = names.into_iter().zip(along);
-            sockets.extend(named.map(|(name, socket)| InheritedSocket { name, socket }));
+            let named = named.map(|((name, own), socket)| InheritedSocket { name, socket, own });
+            sockets.extend(named);
             if !more {
                 return Ok(Self { socket, sockets, lock });
             }

@@ -43,7 +43,8 @@ pub(crate) struct Record {
     pub(crate) invoked: Instant,
     pub(crate) returned: Instant,
     pub(crate) outcome: Outcome,
-    /// Which process has answered, where it says so.
+    /// Which process has answered, where it says so; for one that was not answered, which process had
+    /// on that connection before.
     pub(crate) by: Option<u32>,
 }
 

@@ -181,7 +181,7 @@ struct Client {
 impl Client {
     async fn keep_alive(mut self) {
         let text = request("GET", self.plan.path, "keep-alive", b"");
-        let (mut kept, mut answered) = (None, Instant::now());
+        let (mut kept, mut answered, mut at) = (None, Instant::now(), None);
         while let Some(()) = self.think(self.plan.think, kept.as_mut()).await.go_on(&mut kept) {
             let invoked = Instant::now();
             let connected = match kept.take() {
@@ -199,7 +199,9 @@ impl Client {
                 }
                 Err(outcome) => (false, Err(outcome)),
             };
-            if self.note(established, answered, invoked, answer) == Outcome::Refused {
+            let who = answer.as_ref().ok().and_then(by);
+            at = who.or(at.filter(|_| established));
+            if self.note(established, answered, invoked, answer, at) == Outcome::Refused {
                 return;
             }
             answered = Instant::now();
@@ -210,21 +212,24 @@ impl Client {
         while let Some(()) = self.think(self.plan.think_connecting, None).await.go_on(&mut None) {
             let invoked = Instant::now();
             let answer = self.dial.get(self.plan.path).await;
-            if self.note(false, invoked, invoked, answer) == Outcome::Refused {
+            let at = answer.as_ref().ok().and_then(by);
+            if self.note(false, invoked, invoked, answer, at) == Outcome::Refused {
                 return;
             }
         }
     }
 
     async fn multiplexed(mut self) {
-        let mut kept = None;
+        let (mut kept, mut at) = (None, None);
         while let Some(()) = self.think(self.plan.think, None).await.go_on(&mut None) {
             let invoked = Instant::now();
             let (established, answer) = self.ask_multiplexed(&mut kept).await;
             if answer.is_err() {
                 kept = None;
             }
-            if self.note(established, invoked, invoked, answer) == Outcome::Refused {
+            let who = answer.as_ref().ok().and_then(by);
+            at = who.or(at.filter(|_| established));
+            if self.note(established, invoked, invoked, answer, at) == Outcome::Refused {
                 return;
             }
         }
@@ -253,8 +258,8 @@ impl Client {
         answered: Instant,
         invoked: Instant,
         answer: Result<Answer, Outcome>,
+        by: Option<u32>,
     ) -> Outcome {
-        let by = answer.as_ref().ok().and_then(by);
         let outcome =
             answer.map_or_else(|outcome| outcome, |answer| self.plan.expected.judge(&answer));
         let (idle, returned) = (invoked - answered, Instant::now());

@@ -14,6 +14,7 @@
 mod client;
 mod history;
 mod load;
+mod planted;
 mod process;
 mod suite;
 mod tortures;

@@ -50,10 +50,17 @@ pub(crate) struct Program {
     manager: Option<Arc<Manager>>,
     sets: Vec<String>,
     in_file: Vec<&'static str>,
-    planted: Option<&'static str>,
+    planted: Option<Planted>,
     prelude: String,
     gate: Option<Arc<PipeReader>>,
     ip: Ipv4Addr,
+}
+
+/// A mistake, and which of the programs makes it.
+#[derive(Clone, Debug)]
+struct Planted {
+    mistake: &'static str,
+    program: String,
 }
 
 /// A process that runs. It is killed if it is dropped before it has ended.
@@ -113,13 +120,21 @@ impl Program {
         })
     }
 
-    /// Builds in a mistake.
-    pub(crate) fn planted(mut self, planted: Option<&'static str>) -> Self {
-        if planted.is_some() {
+    /// Has the program called `name` make a mistake.
+    pub(crate) fn planted(mut self, mistake: &'static str, name: &str) -> Self {
+        // What becomes another program has no mistakes of its own.
+        if name != "init" {
             self.binary = self.binary.with_file_name("target-planted");
         }
-        self.planted = planted;
+        self.planted = Some(Planted { mistake, program: name.to_owned() });
         self
+    }
+
+    /// A command that is all that this program is told, but for its arguments.
+    pub(crate) fn bare(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.binary);
+        self.surround(&mut command);
+        command
     }
 
     pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
@@ -264,8 +279,8 @@ impl Program {
 
     fn surround(&self, command: &mut std::process::Command) {
         command.current_dir(self.place.path()).env_clear().env("PATH", "/usr/bin:/bin");
-        if let Some(planted) = self.planted {
-            command.env("TORTURE_PLANTED", planted);
+        if let Some(planted) = &self.planted {
+            planted.put_into(command);
         }
     }
 
@@ -278,6 +293,15 @@ impl Program {
         let mut process = self.spawn()?;
         process.ready().await?;
         Ok(process)
+    }
+}
+
+// ===== impl Planted =====
+
+impl Planted {
+    fn put_into(&self, command: &mut std::process::Command) {
+        let Self { mistake, program } = self;
+        command.env("TORTURE_PLANTED", mistake).env("TORTURE_PROGRAM", program);
     }
 }
 

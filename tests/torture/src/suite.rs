@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::{BoxError, process::Program, tortures, verdict::Verdict};
+use crate::{BoxError, planted, process::Program, tortures, verdict::Verdict};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -30,8 +30,8 @@ type Running = Pin<Box<dyn Future<Output = Result<Verdict, BoxError>> + Send>>;
 
 /// One torture.
 #[derive(Clone, Copy)]
-struct Torture {
-    id: &'static str,
+pub(crate) struct Torture {
+    pub(crate) id: &'static str,
     what: &'static str,
     /// Whether it mostly waits, and so can run beside others without disturbing them.
     waits: bool,
@@ -47,7 +47,7 @@ macro_rules! torture {
     };
 }
 
-const TORTURES: &[Torture] = &[
+pub(crate) const TORTURES: &[Torture] = &[
     torture!("R10", "SIGTERM with requests of 0.5, 5 and 60 s", waits, tortures::drain::cut),
     torture!(
         "R12",
@@ -108,37 +108,6 @@ const TORTURES: &[Torture] = &[
     torture!("TLS", "certificates that change under load", tortures::certificates::rotate),
 ];
 
-/// A mistake that is known.
-struct Mistake {
-    name: &'static str,
-    /// Which torture has to find it.
-    id: &'static str,
-    /// What that has to say: a torture that fails for another reason has found nothing.
-    fault: &'static str,
-}
-
-const PLANTED: &[Mistake] = &[
-    Mistake {
-        name: "no-lame-duck",
-        id: "R9",
-        fault: "EofBeforeResponse on an established connection",
-    },
-    Mistake { name: "unbounded-drain", id: "R10", fault: "the request of 60000 ms was cut after" },
-    Mistake { name: "patient-heads", id: "H1", fault: "clients closed" },
-    Mistake { name: "swap-before-veto", id: "C3", fault: "a response saw" },
-    Mistake { name: "stops-first", id: "R1", fault: "of 2 workers served at a time" },
-    Mistake { name: "no-lending", id: "R8", fault: "that came to 2 workers were not served" },
-    Mistake {
-        name: "own-sockets",
-        id: "R4",
-        fault: "a connection that nobody had accepted was lost",
-    },
-    Mistake { name: "never-gives-up", id: "S1", fault: "it still ran after" },
-    Mistake { name: "trusts-numbers", id: "P1", fault: "holds the file, which says" },
-    Mistake { name: "passes-over-nonsense", id: "I1", fault: "who talked nonsense" },
-    Mistake { name: "blind-succession", id: "R3", fault: "`upgrade` to a binary that is" },
-];
-
 /// How one torture ended.
 struct Done {
     id: &'static str,
@@ -176,20 +145,29 @@ impl Setting {
     ///
     /// Returns an error if it is not built.
     pub(crate) fn program(self, name: &str) -> Result<Program, BoxError> {
-        Ok(Program::new(name)?.planted(self.planted))
+        let program = Program::new(name)?;
+        Ok(match self.planted {
+            Some(mistake) => program.planted(mistake, name),
+            None => program,
+        })
     }
 }
 
 // ===== impl Torture =====
 
 impl Torture {
-    async fn done(self, setting: Setting) -> Done {
-        let began = Instant::now();
-        let verdict = (self.run)(setting).await.unwrap_or_else(|error| {
+    /// What it finds out.
+    pub(crate) async fn verdict(self, setting: Setting) -> Verdict {
+        (self.run)(setting).await.unwrap_or_else(|error| {
             let mut verdict = Verdict::default();
             verdict.require(false, || format!("it could not be run to its end: {error}"));
             verdict
-        });
+        })
+    }
+
+    async fn done(self, setting: Setting) -> Done {
+        let began = Instant::now();
+        let verdict = self.verdict(setting).await;
         let Self { id, what, .. } = self;
         let (result, took) = (if verdict.is_good() { "ok" } else { "FAILED" }, began.elapsed());
         let (figures, seconds) = (verdict.figures(), took.as_secs_f64());
@@ -206,9 +184,7 @@ pub(crate) fn list() {
     for Torture { id, what, .. } in TORTURES {
         anstream::println!("{id:<8}{what}");
     }
-    for Mistake { name, id, .. } in PLANTED {
-        anstream::println!("--planted  {name}, which {id} has to find");
-    }
+    planted::list();
 }
 
 /// Runs what was asked for.
@@ -222,7 +198,7 @@ pub(crate) async fn run(selection: &Selection) -> Result<(), BoxError> {
     anstream::println!("seed {seed}, profile {profile}");
     let chosen = chosen(ids)?;
     let setting = Setting { seed: *seed, soak: *soak, chosen: !ids.is_empty(), planted: None };
-    if *planted { run_planted(&chosen, setting).await } else { run_sound(&chosen, setting).await }
+    if *planted { planted::run(&chosen, setting).await } else { run_sound(&chosen, setting).await }
 }
 
 fn chosen(ids: &[String]) -> Result<Vec<Torture>, BoxError> {
@@ -256,21 +232,4 @@ async fn run_sound(chosen: &[Torture], setting: Setting) -> Result<(), BoxError>
     let (count, took) = (done.len(), began.elapsed().as_secs());
     anstream::println!("{count} tortures in {took} s, {} failed", failed.len());
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
-}
-
-async fn run_planted(chosen: &[Torture], setting: Setting) -> Result<(), BoxError> {
-    let mut missed = Vec::new();
-    for Mistake { name, id, fault } in PLANTED {
-        let Some(torture) = chosen.iter().find(|torture| torture.id == *id) else { continue };
-        anstream::println!("planted: {name}");
-        let done = torture.done(Setting { planted: Some(name), ..setting }).await;
-        if !done.verdict.has_fault(fault) {
-            missed.push(*name);
-        }
-    }
-    if missed.is_empty() {
-        anstream::println!("every planted mistake was found");
-        return Ok(());
-    }
-    Err(format!("not found: {}", missed.join(", ")).into())
 }

@@ -18,6 +18,11 @@ impl Requests {
         self.asked.notify_one();
     }
 
+    /// Has no reload follow what was asked until now.
+    pub(super) fn forget(&self) {
+        *lock(&self.pending) = None;
+    }
+
     /// Completes when a reload is asked for.
     ///
     /// # Cancel safety

@@ -1,5 +1,6 @@
 use std::{future, path::Path, sync::Arc, time::Duration};
 
+use framework_core::is_planted;
 use tokio::{task, time::sleep};
 
 use super::{ReloadOutcome, ReloadTrigger, probation::Verdict};
@@ -52,7 +53,14 @@ pub(crate) async fn serve(
         } else {
             tracing::info!(%trigger, "the application stops: its configuration stays as it is");
         }
+        if is_planted("no-pause") {
+            continue;
+        }
         sleep(PAUSE).await;
+        if is_planted("forgets-while-busy") {
+            sleep(PAUSE * 10).await;
+            store.requests.forget();
+        }
     }
 }
 

@@ -25,8 +25,8 @@ use super::{
     state::{ConnectionState, Due, REST_AFTER, after},
     transport::Transport,
 };
-use crate::{drain::DrainStage, planted::Planted};
-use framework_core::Chain;
+use crate::drain::DrainStage;
+use framework_core::{Chain, is_planted};
 
 /// How often to look at a connection that is busy, should nothing else wake it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -35,7 +35,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) settings: ServerSettings,
-    pub(crate) planted: Planted,
     // Empty, with room for what requests have.
     pub(super) extensions: Extensions,
     #[cfg(feature = "tls")]
@@ -43,10 +42,9 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    pub(crate) fn new(settings: ServerSettings, planted: Planted) -> Self {
+    pub(crate) fn new(settings: ServerSettings) -> Self {
         Self {
             settings,
-            planted,
             extensions: roomy(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -72,8 +70,7 @@ impl Connection {
     ) -> Self {
         let Admitted { transport, permit } = admitted;
         let place = Place::new(traffic, permit);
-        let state =
-            ConnectionState::new(traffic.clone(), setting.settings).planted(setting.planted);
+        let state = ConnectionState::new(traffic.clone(), setting.settings);
         let state = Arc::new(state);
         Self { transport, place, state, streams }
     }
@@ -177,7 +174,8 @@ impl Driver {
                 Event::Ended => return,
                 Event::Stage(old) => {
                     stage = *stages.borrow_and_update();
-                    if stage >= DrainStage::Force {
+                    let hangs_up = is_planted("hangs-up") && self.leaves_at(old, stage);
+                    if stage >= DrainStage::Force || hangs_up {
                         return;
                     }
                     if self.leaves_at(old, stage) && self.state.close() {
@@ -256,6 +254,9 @@ impl Driver {
 
     fn note_end(&self, ended: Result<(), axum::BoxError>) {
         if let Err(error) = ended {
+            if is_planted("counts-the-dead") {
+                let _ = Box::leak(Box::new(self.state.traffic().open()));
+            }
             tracing::debug!(peer = ?self.peer, %error, "a connection ended with an error");
         }
     }

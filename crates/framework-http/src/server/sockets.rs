@@ -36,6 +36,7 @@ impl Held {
         let given = source.socket(name, address).await;
         if let Some(socket) = given.map_err(|source| BindError::new(address, source))? {
             let listener = Listener::take(socket).map_err(|source| BindError::Adopt { source })?;
+            let listener = listener.given_by(source, name, address);
             let source = Arc::clone(source);
             self.sources.push(Source { source, name: name.into(), address: address.into() });
             return Ok(listener);

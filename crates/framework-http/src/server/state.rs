@@ -6,15 +6,12 @@ use std::{
     time::Duration,
 };
 
-use framework_core::ShortText;
+use framework_core::{ShortText, is_planted};
 use http::Method;
 use tokio::time::Instant;
 
 use super::{CutRequest, ServerSettings, Traffic};
-use crate::{
-    drain::DrainStage,
-    planted::{Planted, PlantedBug},
-};
+use crate::drain::DrainStage;
 
 /// How long a connection that is closing may take before it is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -31,7 +28,6 @@ pub(crate) const REST_AFTER: Duration = Duration::from_millis(250);
 pub(crate) struct ConnectionState {
     traffic: Traffic,
     settings: ServerSettings,
-    planted: Planted,
     in_flight: AtomicUsize,
     used: AtomicBool,
     http2: AtomicBool,
@@ -83,7 +79,6 @@ impl ConnectionState {
         Self {
             traffic,
             settings,
-            planted: Planted::default(),
             in_flight: AtomicUsize::new(0),
             used: AtomicBool::new(false),
             http2: AtomicBool::new(false),
@@ -100,14 +95,9 @@ impl ConnectionState {
         }
     }
 
-    pub(crate) fn planted(mut self, planted: Planted) -> Self {
-        self.planted = planted;
-        self
-    }
-
     /// Whether responses ask their clients to leave.
     pub(crate) fn sends_away(&self) -> bool {
-        let leaving = !self.traffic.is_serving() && !self.planted.has(PlantedBug::NoLameDuck);
+        let leaving = !self.traffic.is_serving() && !is_planted("no-lame-duck");
         leaving || self.traffic.limits().close_connections
     }
 
@@ -295,7 +285,7 @@ impl ConnectionState {
         }
         let head_since = self.head_since.load(Relaxed);
         if head_since != 0 && !self.is_http2() {
-            let limit = match self.planted.has(PlantedBug::PatientHeads) {
+            let limit = match is_planted("patient-heads") {
                 true => Duration::MAX,
                 false => self.settings.header_read_timeout,
             };
@@ -321,6 +311,8 @@ impl ConnectionState {
         let settings = &self.settings;
         let limit = if self.used.load(Relaxed) {
             settings.keep_alive
+        } else if is_planted("patient-silence") {
+            Duration::MAX
         } else {
             settings.header_read_timeout
         };
@@ -330,7 +322,7 @@ impl ConnectionState {
                 return limit;
             }
             limit * u32::from(100_u8.saturating_sub(shorter)) / 100
-        } else if self.planted.has(PlantedBug::NoLameDuck) {
+        } else if is_planted("no-lame-duck") {
             Duration::ZERO
         } else {
             limit.min(settings.drain_linger)

@@ -4,7 +4,11 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::fd::{BorrowedFd, OwnedFd},
-    sync::{Arc, Mutex},
+    os::unix::net::UnixListener,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -147,4 +151,63 @@ async fn what_is_lent_is_served_until_it_is_returned() {
         }
     };
     timeout(Duration::from_secs(5), accepted).await.expect("the server still accepts");
+}
+
+/// Has bound a Unix socket, in an earlier process perhaps.
+#[derive(Debug)]
+struct Owner {
+    socket: UnixListener,
+    handed_on: AtomicBool,
+    owns: AtomicBool,
+}
+
+impl SocketSource for Owner {
+    fn socket(&self, _name: &str, _address: &str) -> BoxFuture<io::Result<Option<OwnedFd>>> {
+        let socket = self.socket.try_clone().unwrap().into();
+        Box::pin(async move { Ok(Some(socket)) })
+    }
+
+    fn has_handed_on(&self) -> bool {
+        self.handed_on.load(Ordering::SeqCst)
+    }
+
+    fn owns_file(&self, name: &str, address: &str) -> bool {
+        assert!(name == "web" && address.starts_with("unix:"));
+        self.owns.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn the_file_of_a_socket_goes_with_the_last_of_those_who_own_it() {
+    for (owns, handed_on, stays) in
+        [(true, false, false), (false, false, true), (true, true, true), (false, true, true)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.sock");
+        let address = format!("unix:{}", path.display());
+        let owner = Arc::new(Owner {
+            socket: UnixListener::bind(&path).unwrap(),
+            handed_on: AtomicBool::new(false),
+            owns: AtomicBool::new(!owns),
+        });
+        let source: Arc<dyn SocketSource> = Arc::<Owner>::clone(&owner);
+        let server = Server::open("web", &address, Some(&source)).await.unwrap();
+        // What counts is who owns it at the end.
+        owner.owns.store(owns, Ordering::SeqCst);
+        owner.handed_on.store(handed_on, Ordering::SeqCst);
+        drop(server);
+        assert_eq!(path.exists(), stays, "owns {owns}, handed on {handed_on}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_whose_file_is_gone_is_served_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let address = format!("unix:{}", path.display());
+    let socket = UnixListener::bind(&path).unwrap();
+    let owner = Owner { socket, handed_on: AtomicBool::new(false), owns: AtomicBool::new(true) };
+    std::fs::remove_file(&path).unwrap();
+    let source: Arc<dyn SocketSource> = Arc::new(owner);
+    assert!(Server::open("web", &address, Some(&source)).await.is_ok());
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use framework_core::is_planted;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::{
@@ -81,7 +82,8 @@ pub struct Primary {
 #[error("no worker serves, and none can be started: the last one {ended}")]
 #[non_exhaustive]
 pub struct ClusterFailed {
-    /// The exit code that says the same: that of the last worker, or 70.
+    /// The exit code that says the same: that of the last worker, 71 if it could not be started, or
+    /// 70.
     pub code: u8,
     ended: Ended,
 }
@@ -177,10 +179,14 @@ impl Primary {
 
     fn scale(&mut self, workers: usize) {
         self.workers = workers;
-        let slots = u32::try_from(workers).unwrap_or(u32::MAX);
+        let most = if is_planted("one-socket-more") { workers + 1 } else { workers };
+        let slots = u32::try_from(most).unwrap_or(u32::MAX);
         if let Err(error) = self.sockets.scale(slots) {
             tracing::error!(%error, workers, "no sockets for so many workers");
             return;
+        }
+        if most > workers {
+            self.supervisor.scale(most, Instant::now());
         }
         self.supervisor.scale(workers, Instant::now());
     }
@@ -198,7 +204,9 @@ impl Primary {
                     Event::Leaving(id) => self.directory.set_ready(id, false),
                     Event::Exited(id, ended) => {
                         self.directory.remove(id);
-                        self.processes.lock().remove(&id);
+                        if !is_planted("keeps-the-dead") {
+                            self.processes.lock().remove(&id);
+                        }
                         lock(&self.health).remove(&id);
                         tracing::info!(worker = id.0, "a worker {ended}");
                     }
@@ -490,10 +498,19 @@ async fn operate(peer: &Peer, request: &Request, limit: Duration) -> Result<Valu
     answered(answer.map_err(|error| Refused::new(70, error.to_string()))?)
 }
 
+/// Operators may still hold the sockets by then, until the process has ended.
+impl Drop for Primary {
+    fn drop(&mut self) {
+        self.sockets.remove_files();
+    }
+}
+
 impl ClusterFailed {
     fn of(ended: Ended) -> Self {
         let code = match ended {
             Ended::Code(code @ 64..=78) => code,
+            // What the operating system refuses.
+            Ended::NotStarted => 71,
             _ => 70,
         };
         Self { code, ended }

@@ -2,10 +2,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use framework_core::is_planted;
 use tokio::time::Instant;
 
 use super::supervisor::{Action, Notice, Supervisor, WorkerId, WorkerState};
-use crate::planted::{self, PlantedBug};
 
 /// How many times in a row a new worker has to say that it is healthy, and how far apart.
 const PROBES: u32 = 3;
@@ -111,7 +111,7 @@ impl Supervisor {
         let old = self.slots[slot as usize].current;
         let incoming = self.launch(slot, generation, now);
         self.step = Some(Step { slot, incoming, generation, reason, old, stage: Stage::Booting });
-        if planted::has(PlantedBug::StopsFirst) {
+        if is_planted("stops-first") {
             old.into_iter().for_each(|old| self.let_go(old, now));
         }
     }
@@ -122,14 +122,19 @@ impl Supervisor {
         let ready = self.workers.get(&incoming).filter(|it| it.state == WorkerState::Ready);
         match step.stage {
             Stage::Booting => {
-                if ready.is_some() {
+                if is_planted("blind-rolls") {
+                    step.stage = Stage::Probing { passed: PROBES, next: now, asked: false };
+                    self.advance_step(now);
+                } else if ready.is_some() {
                     step.stage = Stage::Probing { passed: 0, next: now, asked: false };
                     self.advance_step(now);
                 }
             }
             Stage::Probing { passed: PROBES.., .. } => {
                 let since = ready.and_then(|it| it.ready_since());
-                if since.is_none_or(|at| now.duration_since(at) < self.rules.min_ready) {
+                if since.is_none_or(|at| now.duration_since(at) < self.rules.min_ready)
+                    && !is_planted("blind-rolls")
+                {
                     if let (Some(at), Stage::Probing { next, .. }) = (since, &mut step.stage) {
                         *next = at + self.rules.min_ready;
                     }
@@ -210,6 +215,9 @@ impl Supervisor {
     }
 
     fn recycle(&mut self, now: Instant) {
+        if is_planted("never-recycles") {
+            return;
+        }
         let limits = self.rules.recycle;
         let due = self.workers.iter().find_map(|(_, worker)| {
             let reason = worker.serves().then(|| worker.is_worn(&limits, now)).flatten()?;

@@ -15,19 +15,20 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use framework_core::is_planted;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with,
     sockopt::{set_socket_reuseaddr, set_socket_reuseport, socket_reuseport},
 };
 
 use super::Accept;
-use crate::{
-    InheritedSocket, Notifier, State,
-    planted::{self, PlantedBug},
-};
+use crate::{InheritedSocket, Notifier, State};
 
 /// How many connections the kernel may keep for a worker; it caps this at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+
+/// What the address of a Unix socket begins with.
+const UNIX: &str = "unix:";
 
 /// The sockets that a cluster listens at, held for as long as the cluster lives: a worker that
 /// ends takes none of them with it.
@@ -49,14 +50,18 @@ struct Sockets {
     inherited: Vec<InheritedSocket>,
     // By the full name of the server.
     by_server: BTreeMap<String, Server>,
-    // Unix sockets that were bound here, to be removed at the end.
+    // The files of own Unix sockets, to be removed at the end; and of those that the process before
+    // this one listens at for as long as it does.
     files: Vec<String>,
+    beside: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
 struct Server {
     number: u32,
     sockets: Held,
+    // Bound here, or by the primary before this one.
+    own: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,21 @@ impl SlotSockets {
         self
     }
 
+    /// The process before this one, which has handed them over, listens at them as well until this one
+    /// [takes over](Self::take_over).
+    #[must_use]
+    pub fn beside_predecessor(self) -> Self {
+        self.lock().beside = Some(Vec::new());
+        self
+    }
+
+    /// Nobody but this process listens at what was handed over.
+    pub fn take_over(&self) {
+        let mut state = self.lock();
+        let files = state.beside.take();
+        state.files.extend(files.into_iter().flatten());
+    }
+
     /// Has each socket that is bound kept by the service manager too, which hands them over to the
     /// next primary if this one is killed.
     #[must_use]
@@ -97,7 +117,7 @@ impl SlotSockets {
             let Held::PerSlot { sockets, bound } = &mut it.sockets else { continue };
             while sockets.len() < slots as usize {
                 let socket = bind_slot(*bound)?;
-                self.keep(server, sockets.len(), &socket);
+                self.keep_one(server, sockets.len(), &socket);
                 sockets.push(socket);
             }
         }
@@ -109,15 +129,21 @@ impl SlotSockets {
         let mut state = self.lock();
         let server = InheritedSocket::full_name(name, address);
         if !state.by_server.contains_key(&server) {
-            let sockets = self.open(&mut state, name, address)?;
+            let (sockets, own, inherited) = self.open(&mut state, name, address)?;
+            if own {
+                self.keep(&server, &sockets);
+                let path = address.strip_prefix(UNIX).map(str::to_owned);
+                match &mut state.beside {
+                    Some(beside) if inherited => beside.extend(path),
+                    _ => state.files.extend(path),
+                }
+            }
             let number = u32::try_from(state.by_server.len()).unwrap_or(u32::MAX);
-            state.by_server.insert(server.clone(), Server { number, sockets });
+            state.by_server.insert(server.clone(), Server { number, sockets, own });
         }
         match &state.by_server[&server].sockets {
             Held::Shared(socket) => socket.try_clone(),
-            Held::PerSlot { bound, .. } if planted::has(PlantedBug::OwnSockets) => {
-                bind_slot(*bound)
-            }
+            Held::PerSlot { bound, .. } if is_planted("own-sockets") => bind_slot(*bound),
             Held::PerSlot { sockets, .. } => {
                 let none = || io::Error::other(format!("there is no slot {slot}"));
                 sockets.get(slot as usize).ok_or_else(none)?.try_clone()
@@ -146,58 +172,67 @@ impl SlotSockets {
         let state = self.lock();
         let mut all = Vec::new();
         for (server, it) in &state.by_server {
-            let sockets = match &it.sockets {
-                Held::Shared(socket) => std::slice::from_ref(socket),
-                Held::PerSlot { sockets, .. } => sockets,
-            };
-            for (slot, socket) in sockets.iter().enumerate() {
+            for (slot, socket) in it.sockets.all().iter().enumerate() {
                 let (name, socket) = (stored_name(server, slot), socket.try_clone()?);
-                all.push(InheritedSocket { name, socket });
+                all.push(InheritedSocket { name, socket, own: it.own });
             }
         }
         Ok(all)
     }
 
-    /// Leaves the files of Unix sockets where they are: another process listens there.
-    pub fn hand_on(&self) {
-        self.lock().files.clear();
+    /// Removes the files of its own Unix sockets: nobody is to come any more.
+    pub(super) fn remove_files(&self) {
+        for path in std::mem::take(&mut self.lock().files) {
+            // It may have been removed already.
+            let _ = fs::remove_file(path);
+        }
     }
 
-    fn open(&self, state: &mut Sockets, name: &str, address: &str) -> io::Result<Held> {
-        let server = InheritedSocket::full_name(name, address);
+    /// Leaves the files of Unix sockets where they are: another process listens there.
+    pub fn hand_on(&self) {
+        let mut state = self.lock();
+        (state.files, state.beside) = (Vec::new(), None);
+    }
+
+    /// Those for a server, whether they are its own, and whether they were handed over.
+    fn open(
+        &self,
+        state: &mut Sockets,
+        name: &str,
+        address: &str,
+    ) -> io::Result<(Held, bool, bool)> {
         if let Some(held) = take_inherited(state, name, address) {
-            let held = held?;
-            match &held {
-                Held::Shared(socket) => self.keep(&server, 0, socket),
-                Held::PerSlot { sockets, .. } => {
-                    (0..).zip(sockets).for_each(|(slot, it)| self.keep(&server, slot, it));
-                }
-            }
-            return Ok(held);
+            return held.map(|(held, own)| (held, own, true));
         }
-        if let Some(path) = address.strip_prefix("unix:") {
-            let socket = bind_unix(Path::new(path))?;
-            self.keep(&server, 0, &socket);
-            state.files.push(path.to_owned());
-            return Ok(Held::Shared(socket));
-        }
+        let bound = match address.strip_prefix(UNIX) {
+            Some(path) => bind_unix(Path::new(path)).map(Held::Shared),
+            None => self.bind(state.slots, name, address),
+        };
+        Ok((bound?, true, false))
+    }
+
+    fn bind(&self, slots: u32, name: &str, address: &str) -> io::Result<Held> {
         let first = bind_first(address)?;
         if self.accept == Accept::Shared || self.shared.iter().any(|it| it == name) {
-            self.keep(&server, 0, &first);
             return Ok(Held::Shared(first));
         }
         // A socket that was bound without sharing cannot be shared later: others take its place.
         let bound = address_of(&first)?;
         drop(first);
-        let mut sockets = Vec::new();
-        while sockets.len() < state.slots as usize {
-            sockets.push(bind_slot(bound)?);
-        }
-        (0..).zip(&sockets).for_each(|(slot, socket)| self.keep(&server, slot, socket));
+        let sockets = (0..slots).map(|_| bind_slot(bound)).collect::<io::Result<_>>()?;
         Ok(Held::PerSlot { sockets, bound })
     }
 
-    fn keep(&self, server: &str, slot: usize, socket: &OwnedFd) {
+    fn keep(&self, server: &str, sockets: &Held) {
+        for (slot, socket) in sockets.all().iter().enumerate() {
+            self.keep_one(server, slot, socket);
+        }
+    }
+
+    fn keep_one(&self, server: &str, slot: usize, socket: &OwnedFd) {
+        if is_planted("keeps-no-sockets") {
+            return;
+        }
         let name = stored_name(server, slot);
         let states = [State::StoreSockets(&name)];
         if let Err(error) = self.store.send_with(&states, &[socket.as_fd()]) {
@@ -213,9 +248,15 @@ impl SlotSockets {
 
 impl Drop for SlotSockets {
     fn drop(&mut self) {
-        for path in std::mem::take(&mut self.lock().files) {
-            // It may have been removed already.
-            let _ = fs::remove_file(path);
+        self.remove_files();
+    }
+}
+
+impl Held {
+    fn all(&self) -> &[OwnedFd] {
+        match self {
+            Self::Shared(socket) => std::slice::from_ref(socket),
+            Self::PerSlot { sockets, .. } => sockets,
         }
     }
 }
@@ -234,19 +275,26 @@ fn stored_name(server: &str, slot: usize) -> String {
 }
 
 /// Those that were handed over for `address`: one for each slot, from a primary, or one for all,
-/// from a service manager.
-fn take_inherited(state: &mut Sockets, name: &str, address: &str) -> Option<io::Result<Held>> {
-    let mut found = Vec::new();
+/// from a service manager. With them, whether they are the application's own.
+fn take_inherited(
+    state: &mut Sockets,
+    name: &str,
+    address: &str,
+) -> Option<io::Result<(Held, bool)>> {
+    let (mut found, mut all_own) = (Vec::new(), true);
     for slot in 0.. {
         let wanted = stored_name(&InheritedSocket::full_name(name, address), slot);
         let Some(at) = state.inherited.iter().position(|it| it.name == wanted) else { break };
-        found.push(state.inherited.swap_remove(at).socket);
+        let InheritedSocket { socket, own, .. } = state.inherited.swap_remove(at);
+        found.push(socket);
+        all_own &= own;
     }
     if found.is_empty() {
         let at = state.inherited.iter().position(|it| it.is(name, address))?;
-        return Some(Ok(Held::Shared(state.inherited.swap_remove(at).socket)));
+        let InheritedSocket { socket, own, .. } = state.inherited.swap_remove(at);
+        return Some(Ok((Held::Shared(socket), own)));
     }
-    Some(complete(found, state.slots))
+    Some(complete(found, state.slots).map(|held| (held, all_own)))
 }
 
 fn complete(mut sockets: Vec<OwnedFd>, slots: u32) -> io::Result<Held> {
@@ -387,6 +435,45 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_a_unix_socket_goes_with_the_last_primary_that_listens_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.sock");
+        let address = format!("unix:{}", path.display());
+        let old = slots(1);
+        old.get(0, "http", &address).unwrap();
+        let heir = || {
+            let heir = SlotSockets::new(Accept::Slots, &[]).inherit(old.duplicates().unwrap());
+            let heir = heir.beside_predecessor();
+            heir.get(0, "http", &address).unwrap();
+            heir
+        };
+        drop(heir());
+        assert!(path.exists(), "one that could not take over has removed it");
+        let new = heir();
+        new.take_over();
+        old.hand_on();
+        drop(old);
+        assert!(path.exists(), "one that has handed it on has removed it");
+        drop(new);
+        assert!(!path.exists(), "the last one has left it");
+    }
+
+    #[test]
+    fn the_file_of_a_socket_of_the_service_manager_stays() {
+        for (name, own) in [("web".to_owned(), false), (stored_name("http=x", 0), true)] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("app.sock");
+            let address = format!("unix:{}", path.display());
+            let socket = UnixListener::bind(&path).unwrap().into();
+            let sockets = SlotSockets::new(Accept::Slots, &[]);
+            let sockets = sockets.inherit(vec![InheritedSocket { name, socket, own }]);
+            sockets.get(0, "http", &address).unwrap();
+            drop(sockets);
+            assert_eq!(path.exists(), !own);
+        }
+    }
+
+    #[test]
     fn two_servers_whose_ports_are_picked_are_told_apart() {
         let sockets = slots(1);
         let of = |name| port(&sockets.get(0, name, "127.0.0.1:0").unwrap());
@@ -403,7 +490,8 @@ mod tests {
     fn a_socket_of_the_service_manager_is_for_all_workers() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let handed = InheritedSocket { name: "web".to_owned(), socket: listener.into() };
+        let handed =
+            InheritedSocket { name: "web".to_owned(), socket: listener.into(), own: false };
         let sockets = SlotSockets::new(Accept::Slots, &[]).inherit(vec![handed]);
         sockets.scale(2).unwrap();
         assert!(

@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use framework_core::is_planted;
 use tokio::time::Instant;
 
 use super::{
@@ -11,7 +12,6 @@ use super::{
     policy::{Intensity, WHEN_DEGRADED},
     roll::{Roll, Step},
 };
-use crate::planted::{self, PlantedBug};
 
 mod report;
 mod watch;
@@ -358,7 +358,7 @@ impl Supervisor {
         let serving = self.workers.values().any(|it| it.state == WorkerState::Ready);
         let attempts = if self.ever_ready { ATTEMPTS } else { FIRST_ATTEMPTS };
         let in_vain = failures >= attempts || (hopeless && !self.ever_ready);
-        let goes_on = planted::has(PlantedBug::NeverGivesUp);
+        let goes_on = is_planted("never-gives-up");
         if in_vain && !serving && !self.stopping && !goes_on {
             self.failed = Some(ended);
             self.stop(now);
@@ -376,6 +376,9 @@ impl Supervisor {
         let mut wait = self.rules.restart.wait(slot.failures, random);
         if self.intensity.note(&self.rules.restart, now) {
             wait = wait.max(WHEN_DEGRADED);
+        }
+        if is_planted("restarts-at-once") {
+            wait = Duration::ZERO;
         }
         slot.start_at = Some(now + wait);
         self.count_restart(index, reason);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use framework_core::{BoxFuture, LentSocket, SocketSource};
+use framework_core::{BoxFuture, LentSocket, SocketSource, is_planted};
 use serde_json::Value;
 use tokio::{runtime::Builder, sync::mpsc, time::sleep};
 
@@ -144,6 +144,16 @@ impl WorkerEnd {
             let _inside = runtime.enter();
             Peer::open_to_any(socket, known)?
         };
+        if is_planted("heart-apart") {
+            // The thread that speaks to the primary is well, whatever the application does.
+            let heart = peer.clone();
+            runtime.spawn(async move {
+                loop {
+                    let _ = heart.send(To::Peer, &Lives { rss: 0, requests: 0 });
+                    sleep(Duration::from_secs(1)).await;
+                }
+            });
+        }
         let talk = move || {
             let closed = runtime.block_on(driver);
             tracing::warn!(?closed, "the primary is gone");

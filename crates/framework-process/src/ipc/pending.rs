@@ -3,6 +3,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use framework_core::is_planted;
 use tokio::sync::oneshot;
 
 use super::{Closed, IpcError, Outgoing};
@@ -63,6 +64,9 @@ impl Pending {
     pub(super) fn close(&self, why: &Closed) {
         let mut state = self.lock();
         state.closed = Some(why.clone());
+        if is_planted("keeps-callers-waiting") {
+            return;
+        }
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for (_, waiting) in waiting {

@@ -24,6 +24,9 @@ pub struct InheritedSocket {
     pub name: String,
     /// The socket.
     pub socket: OwnedFd,
+    /// Whether this application has bound it, be it in an earlier process: the file of a Unix socket
+    /// is then its own to remove.
+    pub own: bool,
 }
 
 /// The environment speaks of sockets that there are not.
@@ -97,7 +100,9 @@ pub unsafe fn parse_sockets(
             // SAFETY: the caller promises that nobody else has the descriptor, and whether it is
             // open is checked before it is used.
             let socket = unsafe { take(FIRST + at)? };
-            Ok(InheritedSocket { name, socket })
+            // That is how an application spells those that it leaves with the manager.
+            let own = name.contains('=');
+            Ok(InheritedSocket { name, socket, own })
         })
         .collect()
 }

@@ -16,14 +16,14 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{PATIENCE, PID_FILE, Place, Program};
+use super::{PATIENCE, PID_FILE, Place, Planted, Program};
 use crate::BoxError;
 
 /// Speaks to the process that holds a place, whichever that is by then. Clones speak to the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Operator {
     binary: PathBuf,
-    planted: Option<&'static str>,
+    planted: Option<Planted>,
     // Weak would do; but a verb that still runs needs the directory.
     place: Arc<Place>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Worker {
 impl Operator {
     pub(super) fn new(program: &Program, place: &Arc<Place>) -> Self {
         let Program { binary, planted, .. } = program;
-        Self { binary: binary.clone(), planted: *planted, place: Arc::clone(place) }
+        Self { binary: binary.clone(), planted: planted.clone(), place: Arc::clone(place) }
     }
 
     /// Uses this program for its verbs, where the one that runs is not to be trusted.
@@ -69,8 +69,8 @@ impl Operator {
         let mut command = Command::new(&self.binary);
         command.args([verb, "--pid-file", PID_FILE]).current_dir(self.place.path());
         command.env_clear().env("PATH", "/usr/bin:/bin").kill_on_drop(true);
-        if let Some(planted) = self.planted {
-            command.env("TORTURE_PLANTED", planted);
+        if let Some(planted) = &self.planted {
+            planted.put_into(command.as_std_mut());
         }
         command.stdin(Stdio::null());
         let Ok(output) = timeout(limit, command.output()).await else {
@@ -100,6 +100,15 @@ impl Operator {
     /// Returns an error if nobody answers.
     pub(crate) async fn workers(&self) -> Result<Workers, BoxError> {
         Ok(serde_json::from_value(self.ask("cluster").await?)?)
+    }
+
+    /// Has the configuration read again.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if that is refused.
+    pub(crate) async fn reload(&self) -> Result<(), BoxError> {
+        self.ask("reload").await.map(drop)
     }
 
     /// Has the log opened anew: when this returns, nobody writes to the old file.

@@ -77,7 +77,8 @@ fn attempts(log: &crate::process::Log) -> usize {
 /// not wait.
 pub(crate) async fn one_slot(setting: Setting) -> Result<Verdict, BoxError> {
     const SLOT: u32 = 3;
-    let (mut verdict, seconds) = (Verdict::default(), setting.times_among(60, 8, 600));
+    // In less time, nobody could start again too often.
+    let (mut verdict, seconds) = (Verdict::default(), setting.times_among(60, 8, 600).max(4));
     let program = cluster::program(setting, 4)?;
     program.place().configure("")?;
     let process = program.start().await?;
@@ -91,7 +92,7 @@ pub(crate) async fn one_slot(setting: Setting) -> Result<Verdict, BoxError> {
     let victim = old.workers.iter().find(|worker| worker.slot == SLOT).and_then(|it| it.pid);
     let victim = victim.ok_or("the slot has no worker")?;
     let begun = Instant::now();
-    let harm = Harm { begun, ended: kill(victim, Signal::KILL)? };
+    let harm = Harm { pid: Some(victim), begun, ended: kill(victim, Signal::KILL)? };
     let (until, mut fewest) = (Instant::now() + Duration::from_secs(seconds.try_into()?), 4);
     while Instant::now() < until {
         fewest = fewest.min(operator.workers().await?.ready().len());
@@ -101,13 +102,16 @@ pub(crate) async fn one_slot(setting: Setting) -> Result<Verdict, BoxError> {
     let restarts: u64 = now.workers.iter().map(|worker| worker.restarts).sum();
     let said = process.log().from(0);
     let degraded = said.iter().filter(|line| line.text.contains(DEGRADED)).count();
+    verdict.figure(format_args!("{restarts} restarts in {seconds} s"));
+    verdict.require((3..=30).contains(&restarts), || format!("{restarts} restarts"));
+    if !verdict.is_good() {
+        return Ok(verdict);
+    }
     process.place().configure("")?;
     operator.must("reload").await?;
     operator.until(LIMIT * 2, |seen| seen.are(4)).await?;
     let records = load.stop().await.records();
     verdict.load(rate);
-    verdict.figure(format_args!("{restarts} restarts in {seconds} s"));
-    verdict.require((3..=30).contains(&restarts), || format!("{restarts} restarts"));
     verdict.require(fewest >= 3, || format!("only {fewest} workers served at a time"));
     verdict.require(degraded <= 1, || format!("it was said {degraded} times that it is degraded"));
     let others = |workers: &crate::process::Workers| -> Vec<_> {
@@ -141,6 +145,9 @@ pub(crate) async fn roll(setting: Setting) -> Result<Verdict, BoxError> {
         });
         if number == 2 {
             usual = Some(Spent::of(&process).await?);
+        }
+        if !verdict.is_good() {
+            return Ok(verdict);
         }
         done += 1;
     }

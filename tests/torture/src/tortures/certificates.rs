@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::{
     BoxError,
     client::{
@@ -12,6 +14,9 @@ use crate::{
     suite::Setting,
     verdict::Verdict,
 };
+
+/// How soon a new certificate has to be in use.
+const TAKEN: Duration = Duration::from_secs(5);
 
 /// Certificates are replaced again and again, each as soon as the one before is in use, while
 /// clients shake hands: none fails.
@@ -41,7 +46,11 @@ pub(crate) async fn rotate(setting: Setting) -> Result<Verdict, BoxError> {
     for pair in &pairs[1..] {
         let first = process.log().len();
         pair.write(process.place().path())?;
-        process.log().until(first, "took a new certificate").await?;
+        let took = process.log().until(first, "took a new certificate");
+        if timeout(TAKEN, took).await.is_err() {
+            verdict.require(false, || "a new certificate was not taken".to_owned());
+            return Ok(verdict);
+        }
         taken += 1;
     }
     let rate = load.rate();

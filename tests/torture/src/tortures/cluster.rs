@@ -2,21 +2,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
     BoxError,
+    client::request,
     history::{Outcome, Record},
-    process::{Operator, Process, Program},
+    process::{Operator, Place, Process, Program},
     suite::Setting,
     verdict::Verdict,
 };
@@ -57,6 +60,34 @@ pub(crate) async fn stop(process: Process, verdict: &mut Verdict) -> Result<(), 
     let left = ended.place.processes();
     verdict.require(left.is_empty(), || format!("processes are left: {left:?}"));
     Ok(())
+}
+
+/// Where a program that has [a door](door) listens beside its port, in its place.
+const DOOR: &str = "door.sock";
+
+/// Has a program listen at a Unix socket as well, whose file comes and goes with it.
+pub(crate) fn door(program: Program) -> Program {
+    program.set("http.also", format_args!("[\"unix:{DOOR}\"]"))
+}
+
+/// Requires that whoever comes to the door is answered.
+pub(crate) async fn answers_at_the_door(place: &Place, verdict: &mut Verdict) {
+    let asked = async {
+        let mut stream = UnixStream::connect(place.path().join(DOOR)).await?;
+        stream.write_all(&request("GET", "/", "close", b"")).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok::<_, io::Error>(answer)
+    };
+    let answer = timeout(GRACE * 5, asked).await;
+    let is_well = matches!(&answer, Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 200"));
+    verdict.require(is_well, || format!("whoever comes to the door gets {answer:?}"));
+}
+
+/// Requires that the door is gone with the last process.
+pub(crate) fn no_door(place: &Place, verdict: &mut Verdict) {
+    let is_left = place.path().join(DOOR).exists();
+    verdict.require(!is_left, || "the file of the Unix socket is left".to_owned());
 }
 
 /// Looks at a cluster again and again.
@@ -156,6 +187,8 @@ fn started(pid: u32) -> Option<Instant> {
 /// A worker came to harm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Harm {
+    /// Which one, where that is known.
+    pub(crate) pid: Option<u32>,
     /// From then on it did nothing any more.
     pub(crate) begun: Instant,
     /// When it ended.
@@ -168,14 +201,16 @@ impl Harm {
         self.finds_in_hand(record) && record.returned <= self.ended + GRACE
     }
 
-    /// Whether a worker may have had the request, be it this one or another.
+    /// Whether it may have had the request: on a connection of its own, or a new one whose worker
+    /// nobody knows.
     fn finds_in_hand(&self, record: &Record) -> bool {
         // A new connection that came later waits in the queue, which nobody may lose.
         let accepted = match record.established {
             true => record.invoked <= self.ended + UNNOTICED,
             false => record.invoked <= self.begun + ARRIVAL,
         };
-        accepted && record.returned >= self.begun
+        let had_it = self.pid.zip(record.by).is_none_or(|(own, by)| own == by);
+        had_it && accepted && record.returned >= self.begun
     }
 }
 
@@ -232,7 +267,7 @@ mod tests {
     fn what_waits_in_a_queue_is_not_excused_by_the_end_of_a_worker() {
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
-        let harm = Harm { begun: at(0), ended: at(100) };
+        let harm = Harm { pid: Some(7), begun: at(0), ended: at(100) };
         let record = |established, invoked, returned| Record {
             established,
             idle: Duration::ZERO,
@@ -246,6 +281,8 @@ mod tests {
         assert!(harm.explains(&record(true, at(50), at(101))));
         assert!(!harm.explains(&record(false, at(50), at(101))));
         assert!(!harm.explains(&record(true, at(50), at(1200))));
+        let of = |by| Record { by: Some(by), ..record(true, at(50), at(101)) };
+        assert!(harm.explains(&of(7)) && !harm.explains(&of(8)), "another worker has lost it");
         let mut verdict = Verdict::default();
         only_in_hand(&mut verdict, &[record(false, at(50), at(101))], &[harm]);
         let fault = verdict.shown().next().unwrap();

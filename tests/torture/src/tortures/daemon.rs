@@ -79,6 +79,9 @@ pub(crate) async fn failing(setting: Setting) -> Result<Verdict, BoxError> {
                 told(&mut verdict, setting, step, workers).await?;
                 failed += 1;
             }
+            if !verdict.is_good() {
+                return Ok(verdict);
+            }
             kill_before_ready(&mut verdict, setting, workers).await?;
             killed += 1;
             ready_when_it_says_so(&mut verdict, setting, workers).await?;

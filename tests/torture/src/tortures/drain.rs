@@ -166,7 +166,8 @@ async fn impatient(
     third: Option<Duration>,
 ) -> Result<Verdict, BoxError> {
     let mut verdict = Verdict::default();
-    let process = setting.program("target")?.set("http.request_timeout", "120s").start().await?;
+    let program = setting.program("target")?.set("http.request_timeout", "120s");
+    let process = program.set("shutdown.timeout", "12s").start().await?;
     let dial = Arc::new(process.dial());
     let asking = Arc::clone(&dial);
     let mut request = JoinSet::new();

@@ -404,7 +404,13 @@ async fn killed(
         // What it leaves behind may still say something: only its own end is waited for.
         process.exit().await?;
         let began = Instant::now();
-        let heir = program.clone().start().await?;
+        let heir = match program.clone().start().await {
+            Ok(heir) => heir,
+            Err(error) => {
+                verdict.require(false, || format!("{what} does not start after a kill: {error}"));
+                return Ok(kills);
+            }
+        };
         after.push(began.elapsed());
         orphans += program.place().processes().iter().filter(|it| workers.contains(it)).count();
         drop((in_hand, std::mem::replace(&mut process, heir)));

@@ -1,25 +1,29 @@
 //! Processes that exchange messages, and one of them that dies, floods, or talks nonsense.
 
 use std::{
-    future::poll_fn,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::OwnedFd,
     process::{ExitStatus, Stdio},
-    task::Poll,
     time::Duration,
 };
 
-use framework_process::ipc::{IpcError, Peer, To, socket_pair};
-use framework_torture_target::talk::{self, Beat, Echo, Event, Never};
-use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use framework_process::ipc::socket_pair;
 use rand::RngExt as _;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::{
-    process::{Child, Command},
-    task::{JoinSet, yield_now},
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
     time::{Instant, interval, timeout},
 };
 
 use super::cluster::{self, Harm};
-use crate::{BoxError, load::Plan, process::memory_of, suite::Setting, verdict::Verdict};
+use crate::{
+    BoxError,
+    load::Plan,
+    process::{Program, memory_of},
+    suite::Setting,
+    verdict::Verdict,
+};
 
 /// How long anything may take that is not judged.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -36,35 +40,53 @@ const BEAT: Duration = Duration::from_millis(50);
 /// How much memory a flood may take, in bytes: the queues on the way, full.
 const FLOODED: u64 = 16 << 20;
 
+/// How often is looked at that.
+const FLOODED_LOOK: Duration = Duration::from_millis(50);
+
 /// How many workers there are, one of which talks nonsense.
 const WORKERS: usize = 2;
 
-/// Another process, and this end of the socket that is between them.
-struct Other {
-    process: Child,
-    peer: Peer,
-    driver: JoinSet<()>,
+/// Two processes with a socket between them.
+struct Talk {
+    asking: Child,
+    said: Lines<BufReader<ChildStdout>>,
+    answering: Child,
+    // Whoever is left in its place is ended with it.
+    _program: Program,
 }
 
-impl Other {
-    fn start(setting: Setting, arguments: &[&str]) -> Result<Self, BoxError> {
+impl Talk {
+    /// Has one of them ask the other, which is given these arguments as well.
+    fn start(
+        setting: Setting,
+        (what, number): (&str, usize),
+        arguments: &[&str],
+    ) -> Result<Self, BoxError> {
         let program = setting.program("talker")?;
         let (ours, theirs) = socket_pair()?;
-        let mut command = Command::new(program.binary());
-        let process = command.args(arguments).stdin(Stdio::from(theirs)).kill_on_drop(true);
-        let process = process.spawn()?;
-        // It would hold the other end of the socket.
-        drop(command);
-        let (peer, driving) = Peer::open(ours, talk::handlers(false)?)?;
-        let mut driver = JoinSet::new();
-        driver.spawn(driving.map(drop));
-        Ok(Self { process, peer, driver })
+        let start = |socket: OwnedFd, arguments: &[&str]| {
+            let mut command = Command::from(program.bare());
+            command.args(arguments).stdin(Stdio::from(socket)).stdout(Stdio::piped());
+            // The command holds an end of the socket for as long as it lives.
+            command.kill_on_drop(true).spawn()
+        };
+        let answering = start(theirs, arguments)?;
+        let mut asking = start(ours, &["--ask", what, &number.to_string()])?;
+        let said = asking.stdout.take().ok_or("it cannot be heard")?;
+        Ok(Self { asking, said: BufReader::new(said).lines(), answering, _program: program })
     }
 
-    /// Ends the conversation, and tells how the other process took it.
-    async fn end(mut self) -> Result<ExitStatus, BoxError> {
-        self.driver.shutdown().await;
-        Ok(timeout(LIMIT, self.process.wait()).await??)
+    /// What the one that asks says next.
+    async fn hear<T: DeserializeOwned>(&mut self) -> Result<T, BoxError> {
+        let line = timeout(LIMIT, self.said.next_line()).await??;
+        Ok(serde_json::from_str(&line.ok_or("it says no more")?)?)
+    }
+
+    /// How both have ended: the one that asks, and the other.
+    async fn end(mut self) -> Result<[ExitStatus; 2], BoxError> {
+        let both = async { tokio::try_join!(self.asking.wait(), self.answering.wait()) };
+        let (asking, answering) = timeout(LIMIT, both).await??;
+        Ok([asking, answering])
     }
 }
 
@@ -92,11 +114,11 @@ pub(crate) async fn nonsense(setting: Setting) -> Result<Verdict, BoxError> {
             let kept = seen.workers.iter().filter_map(|worker| worker.pid);
             seen.are(WORKERS) && kept.filter(|pid| before.contains(pid)).count() == WORKERS - 1
         };
-        if let Err(never) = operator.until(LIMIT, replaced).await {
+        if let Err(never) = operator.until(LIMIT / 3, replaced).await {
             verdict.require(false, || format!("who talked nonsense was not replaced: {never}"));
             return Ok(verdict);
         }
-        harms.push(Harm { begun, ended: Instant::now() });
+        harms.push(Harm { pid: None, begun, ended: Instant::now() });
     }
     let records = load.stop().await.records();
     verdict.load(rate);
@@ -113,36 +135,34 @@ pub(crate) async fn nonsense(setting: Setting) -> Result<Verdict, BoxError> {
 
 /// I2: a process is killed while a thousand calls wait for its answers.
 pub(crate) async fn killed(setting: Setting) -> Result<Verdict, BoxError> {
+    #[derive(Deserialize)]
+    struct Sent {
+        early: bool,
+        arrived: bool,
+    }
+    #[derive(Deserialize)]
+    struct Told {
+        gone: usize,
+        others: Vec<String>,
+    }
     let (mut verdict, kills) = (Verdict::default(), setting.times_among(1000, 50, 10_000));
     let (mut done, mut slowest) = (0, Duration::ZERO);
     for _ in 0..kills {
-        let mut other = Other::start(setting, &[])?;
-        let peer = other.peer.clone();
-        let mut calls: FuturesUnordered<_> = (0..WAITING)
-            .map(|_| {
-                let peer = peer.clone();
-                async move { peer.call(To::Peer, &Never, LIMIT).await }
-            })
-            .collect();
-        // Each is polled once, and so is sent.
-        let early = poll_fn(|cx| Poll::Ready(calls.poll_next_unpin(cx))).await;
-        verdict.require(early.is_pending(), || "nobody can have answered".to_owned());
-        // What came before a sign of life has arrived.
-        other.peer.call(To::Peer, &Echo(vec![1]), LIMIT).await?;
-        other.process.start_kill()?;
-        other.process.wait().await?;
-        let (killed, mut told) = (Instant::now(), 0);
-        while let Some(answer) = timeout(LIMIT, calls.next()).await? {
-            let gone = matches!(answer, Err(IpcError::PeerGone));
-            verdict.require(gone, || format!("a call ended with {answer:?}"));
-            told += 1;
-        }
-        slowest = slowest.max(killed.elapsed());
-        verdict.require(told == WAITING, || format!("{told} calls have ended"));
-        if !verdict.is_good() {
-            // Each further one would wait as long.
+        let mut talk = Talk::start(setting, ("waiting", WAITING), &[])?;
+        let Sent { early, arrived } = talk.hear().await?;
+        verdict.require(!early && arrived, || "nobody can have answered".to_owned());
+        talk.answering.start_kill()?;
+        talk.answering.wait().await?;
+        let killed = Instant::now();
+        let Ok(told) = timeout(TOLD * 10, talk.hear::<Told>()).await else {
+            verdict.require(false, || "who waits for an answer is not told".to_owned());
             return Ok(verdict);
-        }
+        };
+        slowest = slowest.max(killed.elapsed());
+        let Told { gone, others } = told?;
+        verdict.require(gone == WAITING && others.is_empty(), || {
+            format!("{gone} calls have ended so, and others: {others:?}")
+        });
         done += 1;
     }
     verdict.injected(&format!("times {WAITING} calls"), kills, done);
@@ -153,75 +173,60 @@ pub(crate) async fn killed(setting: Setting) -> Result<Verdict, BoxError> {
 
 /// I3: one process sends as much as there is room for, and signs of life in between.
 pub(crate) async fn flood(setting: Setting) -> Result<Verdict, BoxError> {
-    let mut verdict = Verdict::default();
-    let time = Duration::from_secs(setting.times_among(10, 3, 120).try_into()?);
-    let other = Other::start(setting, &[])?;
-    other.peer.call(To::Peer, &Beat, LIMIT).await?;
-    let pid = other.process.id().ok_or("it has ended")?;
-    let (before, until) = (memory_of(pid)?, Instant::now() + time);
-    let (mut flooding, peer) = (JoinSet::new(), other.peer.clone());
-    flooding.spawn(async move {
-        let (mut sent, mut refused, event) = (0_u64, 0_u64, Event("x".repeat(1024)));
-        while Instant::now() < until {
-            match peer.send(To::Peer, &event) {
-                Ok(()) => sent += 1,
-                Err(_full) => {
-                    refused += 1;
-                    yield_now().await;
-                }
-            }
-        }
-        (sent, refused)
-    });
-    let (mut took, mut ticks) = (Vec::new(), interval(Duration::from_millis(10)));
-    while Instant::now() < until {
-        ticks.tick().await;
-        let began = Instant::now();
-        other.peer.call(To::Peer, &Beat, LIMIT).await?;
-        took.push(began.elapsed());
+    #[derive(Deserialize)]
+    struct Flood {
+        sent: u64,
+        refused: u64,
+        beats: u64,
+        kept: u64,
+        p50: u64,
+        p99: u64,
     }
-    let (sent, refused) = flooding.join_next().await.ok_or("nobody floods")??;
-    took.sort_unstable();
-    let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or_default();
-    let (p50, p99) = (at(50), at(99));
-    let grown = memory_of(pid)?.saturating_sub(before);
+    let mut verdict = Verdict::default();
+    let mut talk = Talk::start(setting, ("flood", setting.times_among(10, 3, 120)), &[])?;
+    let Value::Object(_begins) = talk.hear().await? else { return Err("it does not begin".into()) };
+    let pid = talk.answering.id().ok_or("it has ended")?;
+    let before = memory_of(pid)?;
+    let (mut grown, mut looks) = (0, interval(FLOODED_LOOK));
+    let flood = loop {
+        tokio::select! {
+            flood = timeout(LIMIT * 5, talk.said.next_line()) => break flood??,
+            _ = looks.tick() => grown = grown.max(memory_of(pid)?.saturating_sub(before)),
+        }
+    };
+    let flood = flood.ok_or("it says no more")?;
+    let Flood { sent, refused, beats, kept, p50, p99 } = serde_json::from_str(&flood)?;
+    let (p50, p99) = (Duration::from_micros(p50), Duration::from_micros(p99));
     verdict.figure(format_args!(
-        "{sent} messages, {refused} refused, {} signs of life, p50 {p50:.1?}, p99 {p99:.1?}, {} KiB more",
-        took.len(),
+        "{sent} messages, {refused} refused, {beats} signs of life, p50 {p50:.1?}, p99 {p99:.1?}, {} KiB more",
         grown / 1024
     ));
     verdict.require(sent > 1000 && refused > 0, || format!("{sent} messages are no flood"));
+    verdict.require(kept == 0, || format!("{kept} signs of life were kept from going out"));
     verdict.require(p99 <= BEAT, || format!("p99 of the signs of life is {p99:?}"));
     verdict.require(grown <= FLOODED, || format!("{grown} bytes more"));
-    let status = other.end().await?;
-    verdict.require(status.success(), || format!("the flooded process ended with {status}"));
+    let ends = talk.end().await?;
+    verdict.require(ends.iter().all(ExitStatus::success), || format!("they ended with {ends:?}"));
     Ok(verdict)
 }
 
 /// I5: more than can go through, and a process of another version.
 pub(crate) async fn refused(setting: Setting) -> Result<Verdict, BoxError> {
     let mut verdict = Verdict::default();
-    let other = Other::start(setting, &[])?;
-    for length in [(64 << 10) - 1, 64 << 10, (64 << 10) + 1, 8 << 20] {
-        let back = other.peer.call(To::Peer, &Echo(vec![7; length]), LIMIT).await?;
-        verdict.require(back.len() == length, || format!("of {length} bytes {}", back.len()));
+    let whole = ["65535", "65536", "65537", "8388608", "too large", "too many: 254", "0"];
+    let versions = [(&[][..], whole, 0), (&["--newer"][..], ["another version"; 7], 3)];
+    for (arguments, expected, code) in versions {
+        let mut talk = Talk::start(setting, ("much", 0), arguments)?;
+        for expected in expected {
+            let said: String = talk.hear().await?;
+            verdict.require(said == expected, || {
+                format!("of {arguments:?} it was `{said}`, and not `{expected}`")
+            });
+        }
+        let [asking, answering] = talk.end().await?;
+        let ended = asking.success() && answering.code() == Some(code);
+        verdict.require(ended, || format!("{arguments:?} ended with {asking} and {answering}"));
     }
-    let long = other.peer.call(To::Peer, &Echo(vec![7; 17 << 20]), LIMIT).await;
-    verdict.require(matches!(long, Err(IpcError::TooLarge { .. })), || format!("17 MiB: {long:?}"));
-    let null = std::fs::File::open("/dev/null")?;
-    let many =
-        (0..254).map(|_| null.as_fd().try_clone_to_owned()).collect::<Result<Vec<OwnedFd>, _>>();
-    let many = other.peer.call_with_descriptors(To::Peer, &Beat, many?, LIMIT).await;
-    let many = many.map(drop);
-    let is_told = matches!(many, Err(IpcError::TooManyDescriptors { length: 254, .. }));
-    verdict.require(is_told, || format!("254 descriptors: {many:?}"));
-    other.peer.call(To::Peer, &Beat, LIMIT).await?;
-    verdict.require(other.end().await?.success(), || "it did not end in order".to_owned());
-    let newer = Other::start(setting, &["--newer"])?;
-    let skewed = newer.peer.call(To::Peer, &Beat, LIMIT).await;
-    verdict.require(matches!(skewed, Err(IpcError::Version)), || format!("{skewed:?}"));
-    let status = newer.end().await?;
-    verdict.require(status.code() == Some(3), || format!("the newer one ended with {status}"));
     verdict.figure("bodies up to 8 MiB, a longer one, 254 descriptors, another version");
     Ok(verdict)
 }

@@ -99,7 +99,7 @@ impl Victim {
             Instant::now()
         };
         let ended = kill(self.pid, Signal::KILL)?;
-        Ok(Harm { begun, ended })
+        Ok(Harm { pid: Some(self.pid), begun, ended })
     }
 }
 
@@ -138,7 +138,7 @@ async fn settled(process: &Process) -> Result<usize, BoxError> {
 /// R5: the primary is killed, and a service manager that keeps its sockets starts it again.
 pub(crate) async fn primary(setting: Setting) -> Result<Verdict, BoxError> {
     let (mut verdict, kills) = (Verdict::default(), setting.times_among(10, 4, 100));
-    let program = cluster::program(setting, 2)?;
+    let program = cluster::door(cluster::program(setting, 2)?);
     let free = TcpListener::bind((program.ip(), 0))?.local_addr()?;
     let program = program.set("http.addr", free);
     let manager = Manager::new(program.place())?;
@@ -159,6 +159,7 @@ pub(crate) async fn primary(setting: Setting) -> Result<Verdict, BoxError> {
         verdict.require(gone.is_some(), || "workers outlived their primary by 6 s".to_owned());
         slowest = slowest.max(gone.unwrap_or(killed + ORPHANED) - killed);
         done += 1;
+        cluster::answers_at_the_door(process.place(), &mut verdict).await;
         load.history.reaches(load.history.len() + 200).await;
     }
     let records = load.stop().await.records();
@@ -167,6 +168,7 @@ pub(crate) async fn primary(setting: Setting) -> Result<Verdict, BoxError> {
     verdict.figure(format_args!("orphans gone after {slowest:.1?}"));
     verdict.nothing_lost(&records);
     cluster::stop(process, &mut verdict).await?;
+    cluster::no_door(program.place(), &mut verdict);
     Ok(verdict)
 }
 

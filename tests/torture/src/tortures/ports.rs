@@ -58,16 +58,22 @@ async fn refused(
     verdict: &mut Verdict,
     program: Program,
     address: &str,
-) -> Result<crate::process::Ended, BoxError> {
+) -> Result<Option<crate::process::Ended>, BoxError> {
     let began = Instant::now();
-    let ended = program.spawn()?.ended(Duration::from_secs(20)).await?;
+    let ended = match program.spawn()?.ended(REFUSED * 10).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            verdict.require(false, || format!("{address} is in use, and {error}"));
+            return Ok(None);
+        }
+    };
     let took = ended.at - began;
     verdict.require(took <= REFUSED, || format!("{address} took {took:?} to be refused"));
     verdict.require(ended.code() == Some(IN_USE), || {
         format!("{address} in use, and it ended with {}:\n{}", ended.status, ended.log.last_words())
     });
     verdict.require(ended.log.find(address).is_some(), || format!("`{address}` is not named"));
-    Ok(ended)
+    Ok(Some(ended))
 }
 
 /// A socket's file that nobody listens on any more is in nobody's way.

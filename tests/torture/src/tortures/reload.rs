@@ -12,11 +12,12 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use tokio::time::{Instant, interval, sleep};
 
+use super::cluster;
 use crate::{
     BoxError,
     client::{Answer, Dial},
     load::{Expected, Plan},
-    process::Process,
+    process::{Line, Process, Program},
     suite::Setting,
     verdict::Verdict,
 };
@@ -86,51 +87,92 @@ fn plan(
 
 /// C1: ten thousand SIGHUPs in a second, the file rewritten all the while, and 128 clients.
 pub(crate) async fn storm(setting: Setting) -> Result<Verdict, BoxError> {
-    let (mut verdict, mut random) = (Verdict::default(), setting.random(31));
-    let storms = setting.times(1, 30);
-    let program = setting.program("target")?;
+    let mut verdict = Verdict::default();
+    let one = cluster::soon(setting.program("target")?);
+    stormed(setting, &mut verdict, ("one process", 1), one).await?;
+    stormed(setting, &mut verdict, ("a cluster", 2), cluster::program(setting, 2)?).await?;
+    Ok(verdict)
+}
+
+async fn stormed(
+    setting: Setting,
+    verdict: &mut Verdict,
+    (what, workers): (&str, usize),
+    program: Program,
+) -> Result<(), BoxError> {
+    let (mut random, storms) = (setting.random(31), setting.times(1, 30));
     program.place().configure(text(0, false))?;
     let process = program.start().await?;
     let dial = process.dial();
     let think = Duration::from_millis(400);
     let load = plan(128, think, "/", Expected::text("hello"), setting.seed).start(&dial);
     load.history.reaches(300).await;
-    warm_up(&process, &dial).await?;
+    warm_up(&process).await?;
 
     let (mut signals, mut applied, mut slowest) = (0, 0, Duration::ZERO);
     let before = process.memory()?;
     for storm in 0..storms {
-        let (from, began) = (seen(&dial).await?.generation, Instant::now());
+        let (from, said) = (seen(&dial).await?.generation, process.log().len());
+        let began = Instant::now();
         signals += hail(&process, &mut random).await?;
         let last = FORBIDDEN / 2 + u64::try_from(storm)?;
         process.place().configure(text(last, false))?;
         let asked = process.signal(Signal::HUP)?;
-        let now = loop {
-            let now = seen(&dial).await?;
-            if now.applied == last || asked.elapsed() > Duration::from_secs(5) {
-                break now;
-            }
-            sleep(Duration::from_millis(5)).await;
-        };
+        let in_force = is_in_force(&dial, last, Duration::from_secs(5)).await?;
         slowest = slowest.max(asked.elapsed());
-        verdict.require(now.left == last, || format!("the last content never came: {now:?}"));
-        let rate = f64::from(u32::try_from(now.generation - from)?) / began.elapsed().as_secs_f64();
+        verdict.require(in_force, || format!("the last content never came to {what}"));
+        let (took, now) = (began.elapsed().as_secs_f64(), seen(&dial).await?);
         applied += now.generation - from;
-        verdict.require(rate <= 11.0, || format!("{rate:.1} reloads were applied in a second"));
+        let tried = reloads(&process, said, workers);
+        verdict.figure(format_args!("{tried} reloads in {took:.1} s"));
+        let rate = f64::from(u32::try_from(tried)?) / took;
+        verdict
+            .require(rate <= 11.0, || format!("{what} was reloaded {rate:.1} times in a second"));
     }
     let (after, rate) = (process.memory()?, load.rate());
     let history = load.stop().await;
     verdict.load(rate);
-    verdict.injected("signals", storms * 10_000, signals);
+    verdict.injected(&format!("signals to {what}"), storms * 10_000, signals);
     verdict.nothing_lost(&history.records());
     verdict.figure(format_args!("{applied} applied"));
     verdict.figure(format_args!("last content after {slowest:.0?}"));
     verdict.require(slowest <= Duration::from_secs(1), || {
-        format!("the last content came into force after {slowest:?}")
+        format!("the last content came into force in {what} after {slowest:?}")
     });
-    flat(&mut verdict, before, after);
-    process.stop().await?;
-    Ok(verdict)
+    flat(verdict, before, after);
+    cluster::stop(process, verdict).await
+}
+
+/// How often the configuration was read again since the log had so many lines. What is refused is said
+/// once, and what comes into force by each that it comes into force in.
+fn reloads(process: &Process, said: usize, each: usize) -> usize {
+    let lines = process.log().from(said);
+    let of = |words: [&str; 2]| {
+        let says = |line: &&Line| words.iter().any(|word| line.text.contains(word));
+        lines.iter().filter(says).count()
+    };
+    let taken = of(["another configuration is in force", "the configuration is what it was"]);
+    of(["the old configuration stays in force", "the configuration stays as it is"]) + taken / each
+}
+
+/// Whether the configuration with this number comes into force within `limit`, in all workers that
+/// there may be.
+pub(crate) async fn is_in_force(
+    dial: &Dial,
+    number: u64,
+    limit: Duration,
+) -> Result<bool, BoxError> {
+    let began = Instant::now();
+    // Any worker may answer: so many in a row are all of them.
+    let mut in_a_row = 0;
+    while in_a_row < 32 && began.elapsed() < limit {
+        let now = seen(dial).await?;
+        in_a_row = if now.applied == number && now.left == number { in_a_row + 1 } else { 0 };
+        if in_a_row == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+    Ok(in_a_row == 32)
 }
 
 /// Sends ten thousand signals in a second, and rewrites the file meanwhile.
@@ -161,12 +203,15 @@ async fn hail(process: &Process, random: &mut StdRng) -> Result<usize, BoxError>
 }
 
 /// Has the target do for the first time what it will be measured at.
-async fn warm_up(process: &Process, dial: &Dial) -> Result<(), BoxError> {
+async fn warm_up(process: &Process) -> Result<(), BoxError> {
     for number in 1..30 {
         process.place().configure(text(number, false))?;
-        reload(dial).await?;
+        process.operator().reload().await?;
         process.place().configure("[left\n")?;
-        reload(dial).await?;
+        let refused = process.operator().reload().await.is_err();
+        if !refused {
+            return Err("a file that makes no sense was not refused".into());
+        }
     }
     Ok(())
 }
@@ -280,7 +325,13 @@ pub(crate) async fn address(setting: Setting) -> Result<Verdict, BoxError> {
             process.place().configure(at(&address, round))?;
             let first = process.log().len();
             process.signal(Signal::HUP)?;
-            let line = process.log().until(first, "the old configuration stays in force").await?;
+            let (stays, ends) = ("the old configuration stays in force", "is in force");
+            let line = process.log().until_any(first, &[stays, ends]).await?;
+            if !line.text.contains(stays) {
+                verdict
+                    .require(false, || format!("another address was not refused: {}", line.text));
+                return Ok(verdict);
+            }
             refusals += 1;
             verdict.require(line.text.contains("http.addr"), || {
                 format!("the refusal does not name the key: {}", line.text)

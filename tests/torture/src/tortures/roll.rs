@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 
 use super::cluster::{self, Watch};
 use crate::{
@@ -93,7 +96,10 @@ pub(crate) async fn recycling(setting: Setting) -> Result<Verdict, BoxError> {
     let (mut from, mut done) = (0, 0);
     let give_up = Instant::now() + RECYCLED * u32::try_from(recycled)?;
     while done < recycled && Instant::now() < give_up {
-        process.log().until(from, "a worker was replaced").await?;
+        let replaced = process.log().until(from, "a worker was replaced");
+        if timeout_at(give_up, replaced).await.is_err() {
+            break;
+        }
         let lines = process.log().from(from);
         from += lines.len();
         done += lines.iter().filter(|line| line.text.contains("a worker was replaced")).count();

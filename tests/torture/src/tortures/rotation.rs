@@ -33,7 +33,9 @@ const ROTATED: Duration = Duration::from_millis(50);
 /// P8: the log is moved away every 50 ms, and every line of it is somewhere, once and whole.
 pub(crate) async fn under_writers(setting: Setting) -> Result<Verdict, BoxError> {
     let mut verdict = Verdict::default();
-    let each = u64::try_from(setting.times_among(25_000, 3000, 250_000))? / BATCH * BATCH;
+    // In fewer, the log would hardly be moved.
+    let each = setting.times_among(25_000, 3000, 250_000).max(3000);
+    let each = u64::try_from(each)? / BATCH * BATCH;
     let program = cluster::program(setting, WORKERS)?;
     let process = logging(program, "app.log", WORKERS).await?;
     let mut clients = JoinSet::new();
@@ -116,7 +118,8 @@ struct Rotation {
 #[derive(Clone, Debug)]
 struct Moved {
     path: PathBuf,
-    /// How long it was when nobody was to write to it any more.
+    /// How long it was when nobody was to write to it any more; of one that was moved with a signal,
+    /// after the next verb.
     length: Option<u64>,
 }
 
@@ -135,14 +138,16 @@ impl Rotation {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             moved => moved?,
         }
-        let mut length = None;
+        self.files.push(Moved { path, length: None });
+        // The first time by the verb: whoever did not hear of it would write there for ever.
         if number.is_multiple_of(2) {
-            process.signal(Signal::USR2)?;
-        } else {
             self.operator.reopen_logs().await?;
-            length = Some(fs::metadata(&path)?.len());
+            for Moved { path, length } in self.files.iter_mut().filter(|it| it.length.is_none()) {
+                *length = Some(fs::metadata(path)?.len());
+            }
+        } else {
+            process.signal(Signal::USR2)?;
         }
-        self.files.push(Moved { path, length });
         Ok(())
     }
 

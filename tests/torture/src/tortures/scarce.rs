@@ -129,6 +129,9 @@ pub(crate) async fn ground(setting: Setting) -> Result<Verdict, BoxError> {
     let mut done = 0;
     for _ in 0..rounds {
         no_directory(&mut verdict, setting).await?;
+        if !verdict.is_good() {
+            return Ok(verdict);
+        }
         for workers in [None, Some(2)] {
             no_streams(&mut verdict, setting, workers).await?;
             few_files(&mut verdict, setting, workers).await?;
@@ -143,7 +146,13 @@ pub(crate) async fn ground(setting: Setting) -> Result<Verdict, BoxError> {
 /// Who asks for nothing in the directory is served without one; who does is told.
 async fn no_directory(verdict: &mut Verdict, setting: Setting) -> Result<(), BoxError> {
     let gone = "mkdir gone && cd gone && rmdir ../gone";
-    let process = setting.program("target")?.after(gone).start().await?;
+    let process = match setting.program("target")?.after(gone).start().await {
+        Ok(process) => process,
+        Err(error) => {
+            verdict.require(false, || format!("without a directory it does not start: {error}"));
+            return Ok(());
+        }
+    };
     serves(verdict, process, "without a working directory", 4).await?;
 
     let ended = program(setting, None)?.after(gone).spawn()?.ended(LIMIT).await?;
@@ -192,7 +201,7 @@ async fn few_files(
         let by_signal = ended.status.signal() == Some(Signal::TERM.as_raw());
         let ends = match ended.code() {
             Some(0) => true,
-            Some(70 | REFUSED) => told(&runs),
+            Some(REFUSED) => told(&runs),
             _ => told(&runs) && by_signal,
         };
         verdict.require(ends, || {

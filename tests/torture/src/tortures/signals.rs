@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rustix::process::Signal;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::{Instant, interval};
 
 use super::{
     cluster,
-    reload::{anything, seen, text},
+    reload::{anything, is_in_force, text},
 };
 use crate::{BoxError, load::Plan, process::Program, suite::Setting, verdict::Verdict};
 
@@ -69,18 +69,9 @@ async fn hail(
     let each = began.elapsed() / u32::try_from(sent)?;
     verdict.require(each < Duration::from_millis(12), || format!("a signal every {each:?}"));
     process.place().configure(text(LAST, false))?;
-    let asked = process.signal(Signal::HUP)?;
-    let dial = process.dial();
-    // Any worker may answer: so many in a row are all of them.
-    let mut in_force = 0;
-    while in_force < 32 && asked.elapsed() < IN_FORCE {
-        let applied = seen(&dial).await?.applied;
-        in_force = if applied == LAST { in_force + 1 } else { 0 };
-        if in_force == 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    }
-    verdict.require(in_force == 32, || format!("the last configuration of {what} is not in force"));
+    process.signal(Signal::HUP)?;
+    let in_force = is_in_force(&process.dial(), LAST, IN_FORCE).await?;
+    verdict.require(in_force, || format!("the last configuration of {what} is not in force"));
     let records = load.stop().await.records();
     verdict.load(rate);
     verdict.injected(&format!("signals to {what}"), seconds * RATE, sent);

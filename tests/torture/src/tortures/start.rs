@@ -2,12 +2,14 @@
 
 use std::{fs, os::unix::process::ExitStatusExt as _, time::Duration};
 
+use framework_process::Instance;
 use futures_util::{StreamExt as _, stream};
 use rand::RngExt as _;
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use crate::{BoxError, suite::Setting, verdict::Verdict};
+use super::cluster;
+use crate::{BoxError, process::PID_FILE, suite::Setting, verdict::Verdict};
 
 /// How many starts go on at a time.
 const AT_ONCE: usize = 40;
@@ -21,7 +23,10 @@ pub(crate) async fn interrupted(setting: Setting) -> Result<Verdict, BoxError> {
     let mut random = setting.random(14);
     let moments: Vec<_> =
         (0..rounds).map(|_| Duration::from_micros(random.random_range(0..2_000_000))).collect();
-    let ends = stream::iter(moments).map(|moment| one(setting, moment));
+    // Every other start is that of a cluster.
+    let workers = [None, Some(2)].into_iter().cycle();
+    let ends = stream::iter(moments).zip(stream::iter(workers));
+    let ends = ends.map(|(moment, workers)| one(setting, moment, workers));
     let mut ends = ends.buffer_unordered(AT_ONCE);
     let (mut done, mut ready, mut before_handlers, mut slowest) = (0, 0, 0, Duration::ZERO);
     while let Some(end) = ends.next().await {
@@ -48,14 +53,22 @@ struct End {
     took: Duration,
 }
 
-async fn one(setting: Setting, moment: Duration) -> Result<End, BoxError> {
+/// Stops a start after `moment`, and looks at what it leaves.
+async fn one(setting: Setting, moment: Duration, workers: Option<usize>) -> Result<End, BoxError> {
     let mut verdict = Verdict::default();
-    let program = setting.program("target")?.set("boot.step", "120ms");
-    let process = program.set("http.also", "[\"unix:app.sock\"]").spawn()?;
+    let program = setting.program("target")?.alone().set("boot.step", "120ms");
+    let program = cluster::door(program);
+    let program = if workers.is_some() { program.cluster(workers) } else { program };
+    let (place, process) = (program.clone(), program.spawn()?);
     sleep(moment).await;
     let asked = process.signal(Signal::TERM)?;
-    let pid = process.pid();
-    let ended = process.ended(Duration::from_secs(10)).await?;
+    let ended = match process.ended(STOPPED * 5).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            verdict.require(false, || format!("asked after {moment:?}, {error}"));
+            return Ok(End { verdict, was_ready: false, by_default: false, took: STOPPED * 5 });
+        }
+    };
     let took = ended.at - asked;
     verdict.require(took <= STOPPED, || format!("it took {took:?}, asked after {moment:?}"));
     let by_default = ended.status.signal() == Some(15);
@@ -66,19 +79,16 @@ async fn one(setting: Setting, moment: Duration) -> Result<End, BoxError> {
             ended.log.last_words()
         )
     });
-    let socket = ended.place.path().join("app.sock");
-    verdict.require(!socket.exists(), || format!("the socket's file is left, after {moment:?}"));
-    verdict.require(!has_children(pid), || format!("a child is left, after {moment:?}"));
+    let is_left = |what: &str| format!("{what} is left of {workers:?}, asked after {moment:?}");
+    let place = place.place();
+    cluster::no_door(place, &mut verdict);
+    let processes = place.processes();
+    verdict.require(processes.is_empty(), || is_left(&format!("a process, of {processes:?},")));
+    let pid_file = place.path().join(PID_FILE);
+    let number = fs::read_to_string(&pid_file).unwrap_or_default();
+    verdict.require(number.is_empty(), || is_left(&format!("a number, {number:?},")));
+    let holder = Instance::holder(&pid_file)?;
+    verdict.require(holder.is_none(), || is_left(&format!("the lock of {holder:?}")));
     let was_ready = ended.log.find(" is ready\"").is_some();
     Ok(End { verdict, was_ready, by_default, took })
-}
-
-/// Whether a process is left whose session or group was the one of `pid`.
-fn has_children(pid: u32) -> bool {
-    let Ok(processes) = fs::read_dir("/proc") else { return false };
-    processes.flatten().any(|process| {
-        let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
-        let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-        after_name.split_whitespace().nth(1) == Some(pid.to_string().as_str())
-    })
 }

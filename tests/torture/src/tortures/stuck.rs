@@ -51,14 +51,17 @@ pub(crate) async fn asleep(setting: Setting) -> Result<Verdict, BoxError> {
     sleep_until(begun + ASLEEP).await;
     let woken = kill(victim, Signal::CONT)?;
     let gone = until_gone(&process, victim, woken + GONE).await;
+    if gone.is_none() {
+        verdict.require(false, || "it lives on after it was replaced".to_owned());
+        return Ok(verdict);
+    }
     let after = operator.until(WELL, |seen| seen.are(WORKERS)).await?;
     let records = load.stop().await.records();
     verdict.load(rate);
     verdict.figure(format_args!("noticed after {noticed:.1?}, replaced after {taken:.1?}"));
     verdict.require(noticed <= NOTICED, || format!("it was noticed after {noticed:?}"));
     verdict.require(taken <= NOTICED + TAKEN, || format!("it was replaced after {taken:?}"));
-    verdict.require(gone.is_some(), || "it lives on after it was replaced".to_owned());
-    let harm = Harm { begun, ended: gone.unwrap_or(woken + GONE) };
+    let harm = Harm { pid: Some(victim), begun, ended: gone.unwrap_or(woken + GONE) };
     cluster::only_in_hand(&mut verdict, &records, &[harm]);
     others(&mut verdict, &before, &after, victim, &records, harm);
     cluster::stop(process, &mut verdict).await?;
@@ -76,7 +79,13 @@ pub(crate) async fn blocked(setting: Setting) -> Result<Verdict, BoxError> {
     let (victim, mut connection) = meet(&process.dial()).await?;
     connection.send(&request("POST", "/block", "keep-alive", b"")).await?;
     let begun = Instant::now();
-    let taken = replaced(&process, &before, victim, begun).await?;
+    let taken = match replaced(&process, &before, victim, begun).await {
+        Ok(taken) => taken,
+        Err(never) => {
+            verdict.require(false, || format!("who is stuck was not replaced: {never}"));
+            return Ok(verdict);
+        }
+    };
     let gone = until_gone(&process, victim, begun + ENDED).await;
     let after = operator.until(WELL, |seen| seen.are(WORKERS)).await?;
     let records = load.stop().await.records();
@@ -90,7 +99,7 @@ pub(crate) async fn blocked(setting: Setting) -> Result<Verdict, BoxError> {
     let dump = dumps.filter(|file| file.file_name().to_string_lossy().contains("dump")).count();
     verdict.figure(format_args!("{dump} dumps"));
     verdict.require(wrote && dump > 0, || "there is no dump of the worker".to_owned());
-    let harm = Harm { begun, ended };
+    let harm = Harm { pid: Some(victim), begun, ended };
     cluster::only_in_hand(&mut verdict, &records, &[harm]);
     others(&mut verdict, &before, &after, victim, &records, harm);
     cluster::stop(process, &mut verdict).await?;
@@ -119,7 +128,7 @@ async fn replaced(
     let taken = |seen: &Workers| {
         seen.ready().iter().any(|worker| worker.slot == slot && worker.pid != Some(victim))
     };
-    process.operator().until(ENDED * 2, taken).await?;
+    process.operator().until(ENDED + TAKEN, taken).await?;
     Ok(begun.elapsed())
 }
 

@@ -123,7 +123,7 @@ async fn changed(
     Binary::Good.install(program.place())?;
     let app = program.place().path().join("app");
     let free = TcpListener::bind((program.ip(), 0))?.local_addr()?;
-    let program = program.set("http.addr", free);
+    let program = cluster::door(program.set("http.addr", free));
     let program = program.set("cluster.boot_timeout", format_args!("{BOOT_SECONDS}s"));
     let process = program.at(app).start().await?;
     let operator = process.operator().clone().with(original);
@@ -137,6 +137,7 @@ async fn changed(
             slowest = slowest.max(took);
         }
         done += 1;
+        cluster::answers_at_the_door(process.place(), &mut verdict).await;
         load.history.reaches(load.history.len() + 200).await;
     }
     let records = load.stop().await.records();
@@ -194,6 +195,7 @@ async fn ends(
     verdict.require(stopped.success(), || format!("`stop` ended with {stopped}"));
     let none = until(&process, 0).await;
     verdict.require(none.is_empty(), || format!("these processes outlive their end: {none:?}"));
+    cluster::no_door(process.place(), verdict);
     let first = process.ended(LEFT).await?;
     verdict.require(first.code() == Some(0), || format!("the first ended with {}", first.status));
     Ok(())

@@ -8,13 +8,12 @@ use std::{
 
 use framework::{
     config::{ConfigHandle, Prepared, ReloadOutcome},
+    core::is_planted,
     prelude::*,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use crate::Mistakes;
 
 /// One half of a number that must be seen whole: section `left`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -41,9 +40,7 @@ impl Settings for RightSettings {}
 
 /// Tells which configuration answers a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Generations {
-    mistakes: Mistakes,
-}
+pub struct Generations;
 
 /// Owns `right`, and refuses what says that it is to be refused. It is asked last.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +54,6 @@ struct GenerationState {
     right: Config<RightSettings>,
     applied: Arc<AtomicU64>,
     slowest_micros: Arc<AtomicU64>,
-}
-
-impl Generations {
-    /// Tells which configuration answers, and makes these mistakes.
-    #[must_use]
-    pub fn new(mistakes: Mistakes) -> Self {
-        Self { mistakes }
-    }
 }
 
 impl Module for Generations {
@@ -83,11 +72,12 @@ impl Module for Generations {
             first.store(first_left.get().number, Ordering::SeqCst);
             Ok(())
         });
-        let (place, Mistakes { swap_before_veto, .. }) = (Arc::clone(&applied), self.mistakes);
+        let place = Arc::clone(&applied);
         reg.on_reload(&left, move |_cx, _old, new| {
             let place = Arc::clone(&place);
             async move {
-                if swap_before_veto {
+                // As a module that uses a new value while others may still refuse the change.
+                if is_planted("swap-before-veto") {
                     place.store(new.number, Ordering::SeqCst);
                     return Ok(Prepared::nothing());
                 }

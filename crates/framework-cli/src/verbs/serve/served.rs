@@ -90,6 +90,7 @@ impl Served {
                 let pid_file = files.as_ref().map(RunFiles::pid_file);
                 let listen = || start::listen(files.as_ref()?, &operator);
                 take_place(predecessor, pid_file, &held, listen);
+                role.take_over();
             };
             let application =
                 dumped(run(ready, debug, &role, &mut reporter, place), &operator, &lifecycle);
@@ -132,6 +133,15 @@ impl Served {
 }
 
 impl Role {
+    /// The process before this one is gone.
+    fn take_over(&self) {
+        match self {
+            Self::Whole(handed_over) => handed_over.set_beside_predecessor(false),
+            Self::Primary(commands) => commands.sockets().take_over(),
+            Self::Worker(_) => {}
+        }
+    }
+
     /// Tells whoever started this process how it is; never completes.
     async fn inform(&self, lifecycle: &Lifecycle) -> Infallible {
         match self {

@@ -11,7 +11,7 @@ use std::{
 
 use framework_app::{App, AppBuilder, ReadyApp};
 use framework_config::Sources;
-use framework_core::{Chain, Issue};
+use framework_core::{Chain, Issue, is_planted};
 use framework_observability::{LogLevel, Telemetry, TelemetryGuard, TelemetrySettings};
 use framework_process::{
     BlockedSignals, ClusterCommands, ClusterSettings, ControlServer, InheritedSocket, Instance,
@@ -78,6 +78,8 @@ struct Leading {
     cluster: ClusterSettings,
     shutdown: ShutdownSettings,
     sockets: Vec<InheritedSocket>,
+    /// Whether the process before this one still listens at them.
+    beside: bool,
     notifier: Notifier,
     sources: Sources,
 }
@@ -121,7 +123,7 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
         Configured::load(app, &sources).map_err(|issue| Refusal::new(Exit::Invalid, issue))?;
     let to_hold = !is_worker && (args.detach || args.pid_file.is_some());
     let files = match files {
-        Err(error) if to_hold => return Err(no_files(&error)),
+        Err(error) if to_hold || is_planted("needs-a-directory") => return Err(no_files(&error)),
         files => files.ok(),
     };
     if args.detach
@@ -141,6 +143,7 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
         None => std::mem::take(&mut sockets),
     };
     let own_sockets = HandedOver::new(own_sockets, notifier.clone());
+    own_sockets.set_beside_predecessor(predecessor.is_some());
     let (mut role, prepared) = match worker {
         Some(end) => {
             let stopper = early.as_ref().map(Signals::stopper).expect("workers do not detach");
@@ -196,7 +199,9 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
     };
     let Taken { signals, log, runtime, held, program, succession } = taken;
     if let Some(workers) = to_lead {
-        let leading = Leading { name, workers, cluster, shutdown, sockets, notifier, sources };
+        let beside = predecessor.is_some();
+        let leading =
+            Leading { name, workers, cluster, shutdown, sockets, beside, notifier, sources };
         let (app, clustered) =
             leading.lead(program, succession, &operator, &runtime, (identity, log.clone()))?;
         role = Role::Primary(clustered.commands.clone());
@@ -249,10 +254,11 @@ impl Leading {
         runtime: &Runtime,
         (identity, log): (framework_observability::AppIdentity, TelemetryGuard),
     ) -> Result<(ReadyApp, Clustered), Refusal> {
-        let Self { name, workers, cluster, shutdown, sockets, notifier, sources } = self;
+        let Self { name, workers, cluster, shutdown, sockets, beside, notifier, sources } = self;
         let number = cluster.workers(workers);
         let sockets =
             SlotSockets::new(cluster.accept, &cluster.shared).inherit(sockets).stored_by(notifier);
+        let sockets = if beside { sockets.beside_predecessor() } else { sockets };
         let budgets = PrimaryModule::budgets(&cluster, &shutdown);
         let (primary, commands): (_, ClusterCommands) = {
             let _inside = runtime.enter();
@@ -275,6 +281,7 @@ impl Leading {
             operator: Arc::downgrade(operator),
             started: Instant::now(),
             succession,
+            reloading: Clustered::reloading(Arc::downgrade(operator)),
         };
         Ok((app, clustered))
     }

@@ -13,7 +13,6 @@ use http::{Request, Response};
 use super::*;
 use crate::{
     ServerSettings, Traffic,
-    planted::Planted,
     server::{io::Place, state::ConnectionState},
 };
 
@@ -30,7 +29,7 @@ async fn echo() -> (impl Driven, UnixStream) {
     let service = service_fn(async |request: Request<Incoming>| {
         Ok::<_, Infallible>(Response::new(Body::from(request.uri().path().to_owned())))
     });
-    let setting = Arc::new(Setting::new(settings, Planted::default()));
+    let setting = Arc::new(Setting::new(settings));
     (Protocol::new(io, service, setting, TaskTracker::new()), client)
 }
 

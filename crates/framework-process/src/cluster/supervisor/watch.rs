@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use framework_core::is_planted;
 use tokio::time::Instant;
 
 use super::{Action, LetGo, Notice, Supervisor, WorkerId, WorkerState};
-use crate::planted::{self, PlantedBug};
 
 /// A slot without a worker is lent when it has been without one for so long.
 const LEND_AFTER: Duration = Duration::from_millis(250);
@@ -146,6 +146,9 @@ impl Supervisor {
         let orderly = self.rules.stop_timeout + STOP_GRACE;
         for (id, worker) in &mut self.workers {
             let Some(let_go) = &mut worker.let_go else { continue };
+            if let_go.silent && is_planted("spares-the-silent") {
+                continue;
+            }
             let since = now.saturating_duration_since(let_go.at);
             let (abort, kill) = match let_go.silent {
                 true => (Some(DUMP_TIME), DUMP_TIME + ABORT_TIME),
@@ -181,7 +184,7 @@ impl Supervisor {
             let long = self.slots[index].retired || now.duration_since(since) >= LEND_AFTER;
             if lender.is_none()
                 && long
-                && !planted::has(PlantedBug::NoLending)
+                && !is_planted("no-lending")
                 && let Some(to) = self.least_burdened()
             {
                 self.slots[index].lent_to = Some(to);
