@@ -32,6 +32,7 @@ enum Binary {
     Crash,
     HangAtOnce,
     Hang,
+    Fail,
 }
 
 /// One change of processes.
@@ -44,8 +45,8 @@ struct Change {
 // ===== impl Binary =====
 
 impl Binary {
-    const ALL: [Self; 5] =
-        [Self::Good, Self::CrashAtOnce, Self::Crash, Self::HangAtOnce, Self::Hang];
+    const ALL: [Self; 6] =
+        [Self::Good, Self::CrashAtOnce, Self::Crash, Self::HangAtOnce, Self::Hang, Self::Fail];
 
     fn name(self) -> &'static str {
         match self {
@@ -54,6 +55,7 @@ impl Binary {
             Self::Crash => "crash",
             Self::HangAtOnce => "hang-at-once",
             Self::Hang => "hang",
+            Self::Fail => "fail",
         }
     }
 
@@ -81,7 +83,7 @@ impl Binary {
     }
 }
 
-/// R3: the binary of a cluster is replaced, again and again, and two of five are no good.
+/// R3: the binary of a cluster is replaced, again and again, and half of them are no good.
 pub(crate) async fn of_a_cluster(setting: Setting) -> Result<Verdict, BoxError> {
     let changes = upgrades(&mut setting.random(3), setting.times_among(20, 5, 200));
     changed(setting, cluster::program(setting, 2)?, 3, &changes).await
@@ -96,11 +98,12 @@ pub(crate) async fn of_one(setting: Setting) -> Result<Verdict, BoxError> {
     changed(setting, cluster::soon(setting.program("target")?), 1, &changes).await
 }
 
-/// One in five crashes, and one in five hangs, sooner or later.
+/// One in five crashes, and one in five hangs, sooner or later; some end in order, and say why.
 fn upgrades(random: &mut StdRng, number: usize) -> Vec<Change> {
     let of = |at: usize| match at % 10 {
         0 => Binary::Crash,
         1 => Binary::Hang,
+        2 => Binary::Fail,
         5 => Binary::CrashAtOnce,
         6 => Binary::HangAtOnce,
         _ => Binary::Good,

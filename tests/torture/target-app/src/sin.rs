@@ -1,6 +1,7 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
+    time::Duration,
 };
 
 use framework::core::BoxError;
@@ -51,6 +52,7 @@ impl Sin {
             Some("hang-at-once") => Self::HangAtOnce,
             Some("crash") => Self::Crash,
             Some("hang") => Self::Hang,
+            Some("fail") => Self::Fail,
             _ => Self::None,
         })
     }
@@ -71,7 +73,11 @@ impl Sin {
         match self {
             Self::Crash => std::process::abort(),
             Self::Hang => std::future::pending().await,
-            Self::Fail => Err("it was told to fail".into()),
+            Self::Fail => {
+                // By then others have started, and have something to undo.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Err("it was told to fail".into())
+            }
             Self::Panic => panic!("it was told to panic"),
             Self::None | Self::CrashAtOnce | Self::HangAtOnce => Ok(()),
         }
