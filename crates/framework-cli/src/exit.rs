@@ -3,6 +3,7 @@ use std::{error::Error, io, process::ExitCode};
 use framework_app::RunError;
 use framework_core::Chain;
 use framework_process::ClusterFailed;
+use rustix::io::Errno;
 
 /// How a process ends, for whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +19,8 @@ pub enum Exit {
     Unavailable,
     /// 70: something failed inside.
     Internal,
-    /// 71: the operating system refused something: the disk is full, the log cannot be opened.
+    /// 71: the operating system refused something: the disk is full, too many files are open, the log
+    /// cannot be opened.
     OperatingSystem,
     /// 75: another instance holds the lock.
     Held,
@@ -84,10 +86,16 @@ fn of_chain(error: &(dyn Error + 'static)) -> Exit {
         io::ErrorKind::AddrInUse => Some(Exit::AddressInUse),
         io::ErrorKind::StorageFull
         | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::ReadOnlyFilesystem => Some(Exit::OperatingSystem),
-        _ => None,
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::OutOfMemory => Some(Exit::OperatingSystem),
+        _ => is_want_of_files(error).then_some(Exit::OperatingSystem),
     });
     exit.unwrap_or(Exit::Internal)
+}
+
+/// Too many files are open, in this process or in all.
+fn is_want_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl From<Exit> for ExitCode {
@@ -121,6 +129,7 @@ mod tests {
         assert_eq!(of(io::ErrorKind::AddrInUse), Exit::AddressInUse);
         assert_eq!(of(io::ErrorKind::StorageFull), Exit::OperatingSystem);
         assert_eq!(of(io::ErrorKind::NotFound), Exit::Internal);
+        assert_eq!(of_chain(&Outer(Errno::MFILE.into())), Exit::OperatingSystem);
     }
 
     #[test]

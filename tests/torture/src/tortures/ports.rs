@@ -9,7 +9,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use tokio::{
     net::{TcpStream, UnixStream},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{BoxError, client::Dial, process::Program, suite::Setting, verdict::Verdict};
@@ -92,7 +92,7 @@ async fn stale(setting: Setting, verdict: &mut Verdict) -> Result<(), BoxError> 
 /// P9: a thousand clients of a process that may have 256 files open.
 pub(crate) async fn exhausted(setting: Setting) -> Result<Verdict, BoxError> {
     let (mut verdict, clients) = (Verdict::default(), 1000);
-    let program = setting.program("hello")?.open_files(256).set("admin.enabled", true);
+    let program = setting.program("hello")?.alone().open_files(256).set("admin.enabled", true);
     let admin = SocketAddr::from((program.ip(), 0));
     let process = program.set("admin.addr", admin).start().await?;
     let (dial, admin) = (process.dial(), process.admin.ok_or("there is no operator's listener")?);
@@ -111,11 +111,16 @@ pub(crate) async fn exhausted(setting: Setting) -> Result<Verdict, BoxError> {
         verdict.require(live.as_ref().is_ok_and(|live| live.status == 200), || {
             format!("livez answered {live:?}")
         });
+        let operator = timeout(REFUSED, process.operator().pid()).await;
+        verdict.require(matches!(operator, Ok(Ok(_))), || {
+            format!("an operator was answered {operator:?}")
+        });
         looks += 1;
         sleep(Duration::from_millis(50)).await;
     }
     let busy = (process.processor()? - before).as_secs_f64() / began.elapsed().as_secs_f64();
-    verdict.figure(format_args!("{looks} looks at livez, processor {:.0} %", busy * 100.0));
+    verdict
+        .figure(format_args!("{looks} looks at livez and status, processor {:.0} %", busy * 100.0));
     verdict.require(busy < 0.2, || format!("the processor was busy for {:.0} %", busy * 100.0));
     let files = process.open_files()?;
     verdict.figure(format_args!("{files} files open"));

@@ -34,7 +34,7 @@ const ROTATED: Duration = Duration::from_millis(50);
 pub(crate) async fn under_writers(setting: Setting) -> Result<Verdict, BoxError> {
     let mut verdict = Verdict::default();
     // In fewer, the log would hardly be moved.
-    let each = setting.times_among(25_000, 3000, 250_000).max(3000);
+    let each = setting.times_among(250_000, 3000, 250_000).max(3000);
     let each = u64::try_from(each)? / BATCH * BATCH;
     let program = cluster::program(setting, WORKERS)?;
     let process = logging(program, "app.log", WORKERS).await?;
@@ -54,11 +54,13 @@ pub(crate) async fn under_writers(setting: Setting) -> Result<Verdict, BoxError>
             }
         }
     }
+    let last = each * CLIENTS;
+    rotation.refused(&process, last, &mut verdict).await?;
     let moved = rotation.files.clone();
     rotation.still(&mut verdict);
     // What was written last is in the file that nobody has moved away.
     let here = process.place().path().join("app.log");
-    let mut lines = vec![0_u8; usize::try_from(each * CLIENTS)?];
+    let mut lines = vec![0_u8; usize::try_from(last + BATCH)?];
     for path in moved.iter().map(|moved| &moved.path).chain([&here]) {
         count(path, &mut lines, &mut verdict)?;
     }
@@ -148,6 +150,28 @@ impl Rotation {
         } else {
             process.signal(Signal::USR2)?;
         }
+        Ok(())
+    }
+
+    /// Moves the file away when no new one can be opened: that is said, and the lines go on where they
+    /// went before.
+    async fn refused(
+        &mut self,
+        process: &Process,
+        first: u64,
+        verdict: &mut Verdict,
+    ) -> Result<(), BoxError> {
+        self.operator.reopen_logs().await?;
+        let (here, path) = (self.directory.join("app.log"), self.directory.join("app.log.kept"));
+        fs::rename(&here, &path)?;
+        fs::create_dir(&here)?;
+        let refused = self.operator.reopen_logs().await.is_err();
+        verdict.require(refused, || "a log that cannot be opened was said to be".to_owned());
+        let logged = logged(&process.dial(), first, BATCH).await;
+        verdict.require(logged.is_ok(), || format!("with no new log: {logged:?}"));
+        fs::remove_dir(&here)?;
+        self.operator.reopen_logs().await?;
+        self.files.push(Moved { length: Some(fs::metadata(&path)?.len()), path });
         Ok(())
     }
 

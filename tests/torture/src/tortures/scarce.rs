@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{cluster, rotation};
@@ -27,6 +27,9 @@ const REFUSED: i32 = 71;
 
 /// How long anything may take that is not judged by that.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How soon whoever cannot start has to have given up.
+const GIVES_UP: Duration = Duration::from_secs(2);
 
 /// How soon the log has to be written again when there is space.
 const RECOVERED: Duration = Duration::from_secs(2);
@@ -189,20 +192,22 @@ async fn few_files(
 ) -> Result<(), BoxError> {
     let process = program(setting, workers)?.open_files(64).start().await?;
     serves(verdict, process, "with 64 files", 16).await?;
-    for limit in [6, 8, 12, 16, 24] {
-        let process = program(setting, workers)?.open_files(limit).spawn()?;
+    for limit in [6, 8, 12, 16, 18, 20, 22, 24] {
+        let mut process = program(setting, workers)?.open_files(limit).spawn()?;
         let ready = |line: &Line| line.text.contains("\"addresses\":") && !line.is_of_a_worker();
         let told = |line: &Line| line.text.contains("Too many open files");
-        // A cluster of which one worker serves goes on, and tries again.
         let (log, what) = (process.log().clone(), "that it is ready, or why not");
         let runs = log.until_some(0, |line| ready(line) || told(line), what).await?;
-        process.signal(Signal::TERM)?;
+        // A cluster of which one worker serves goes on, and tries again.
+        let by_itself = told(&runs) && timeout(GIVES_UP, process.exit()).await.is_ok();
+        if !by_itself {
+            process.signal(Signal::TERM)?;
+        }
         let ended = process.ended(LIMIT).await?;
         let by_signal = ended.status.signal() == Some(Signal::TERM.as_raw());
-        let ends = match ended.code() {
-            Some(0) => true,
-            Some(REFUSED) => told(&runs),
-            _ => told(&runs) && by_signal,
+        let ends = match by_itself {
+            true => ended.code() == Some(REFUSED),
+            false => ended.code() == Some(0) || told(&runs) && by_signal,
         };
         verdict.require(ends, || {
             let words = ended.log.last_words();
