@@ -199,9 +199,7 @@ impl Client {
                 }
                 Err(outcome) => (false, Err(outcome)),
             };
-            let who = answer.as_ref().ok().and_then(by);
-            at = who.or(at.filter(|_| established));
-            if self.note(established, answered, invoked, answer, at) == Outcome::Refused {
+            if self.note(established, answered, invoked, answer, &mut at) == Outcome::Refused {
                 return;
             }
             answered = Instant::now();
@@ -212,8 +210,7 @@ impl Client {
         while let Some(()) = self.think(self.plan.think_connecting, None).await.go_on(&mut None) {
             let invoked = Instant::now();
             let answer = self.dial.get(self.plan.path).await;
-            let at = answer.as_ref().ok().and_then(by);
-            if self.note(false, invoked, invoked, answer, at) == Outcome::Refused {
+            if self.note(false, invoked, invoked, answer, &mut None) == Outcome::Refused {
                 return;
             }
         }
@@ -227,9 +224,7 @@ impl Client {
             if answer.is_err() {
                 kept = None;
             }
-            let who = answer.as_ref().ok().and_then(by);
-            at = who.or(at.filter(|_| established));
-            if self.note(established, invoked, invoked, answer, at) == Outcome::Refused {
+            if self.note(established, invoked, invoked, answer, &mut at) == Outcome::Refused {
                 return;
             }
         }
@@ -252,18 +247,22 @@ impl Client {
         (false, connection.get(self.plan.path).await.unwrap_or(Err(Outcome::EofBeforeResponse)))
     }
 
+    /// Writes down what came of a request; `at` is the process at the other end of the connection, as
+    /// far as that has answered.
     fn note(
         &self,
         established: bool,
         answered: Instant,
         invoked: Instant,
         answer: Result<Answer, Outcome>,
-        by: Option<u32>,
+        at: &mut Option<u32>,
     ) -> Outcome {
+        let who = answer.as_ref().ok().and_then(by);
+        *at = who.or(at.filter(|_| established));
         let outcome =
             answer.map_or_else(|outcome| outcome, |answer| self.plan.expected.judge(&answer));
         let (idle, returned) = (invoked - answered, Instant::now());
-        self.history.add(Record { established, idle, invoked, returned, outcome, by });
+        self.history.add(Record { established, idle, invoked, returned, outcome, by: *at });
         outcome
     }
 

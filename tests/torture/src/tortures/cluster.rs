@@ -62,6 +62,21 @@ pub(crate) async fn stop(process: Process, verdict: &mut Verdict) -> Result<(), 
     Ok(())
 }
 
+/// When none of these processes was left, if that was in time.
+pub(crate) async fn gone(process: &Process, pids: &[u32], until: Instant) -> Option<Instant> {
+    loop {
+        let now = Instant::now();
+        let left = process.place().processes();
+        if !pids.iter().any(|pid| left.contains(pid)) {
+            return Some(now);
+        }
+        if now > until {
+            return None;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Where a program that has [a door](door) listens beside its port, in its place.
 const DOOR: &str = "door.sock";
 

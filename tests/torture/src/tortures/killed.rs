@@ -155,7 +155,7 @@ pub(crate) async fn primary(setting: Setting) -> Result<Verdict, BoxError> {
         // It holds its place: had the lock not been free, it would not start.
         process = program.clone().start().await?;
         let orphans: Vec<u32> = old.workers.iter().filter_map(|worker| worker.pid).collect();
-        let gone = gone(&process, &orphans, killed + ORPHANED).await;
+        let gone = cluster::gone(&process, &orphans, killed + ORPHANED).await;
         verdict.require(gone.is_some(), || "workers outlived their primary by 6 s".to_owned());
         slowest = slowest.max(gone.unwrap_or(killed + ORPHANED) - killed);
         done += 1;
@@ -170,19 +170,4 @@ pub(crate) async fn primary(setting: Setting) -> Result<Verdict, BoxError> {
     cluster::stop(process, &mut verdict).await?;
     cluster::no_door(program.place(), &mut verdict);
     Ok(verdict)
-}
-
-/// When none of these processes was left, if that was in time.
-async fn gone(process: &Process, pids: &[u32], until: Instant) -> Option<Instant> {
-    loop {
-        let now = Instant::now();
-        let left = process.place().processes();
-        if !pids.iter().any(|pid| left.contains(pid)) {
-            return Some(now);
-        }
-        if now > until {
-            return None;
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
 }

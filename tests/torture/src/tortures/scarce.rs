@@ -205,9 +205,10 @@ async fn few_files(
         }
         let ended = process.ended(LIMIT).await?;
         let by_signal = ended.status.signal() == Some(Signal::TERM.as_raw());
-        let ends = match by_itself {
-            true => ended.code() == Some(REFUSED),
-            false => ended.code() == Some(0) || told(&runs) && by_signal,
+        let ends = match ended.code() {
+            Some(REFUSED) => told(&runs),
+            Some(code) => !by_itself && code == 0,
+            None => !by_itself && told(&runs) && by_signal,
         };
         verdict.require(ends, || {
             let words = ended.log.last_words();

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use rustix::process::Signal;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::cluster::{self, Harm};
 use crate::{
@@ -50,18 +50,17 @@ pub(crate) async fn asleep(setting: Setting) -> Result<Verdict, BoxError> {
     let taken = replaced(&process, &before, victim, begun).await?;
     sleep_until(begun + ASLEEP).await;
     let woken = kill(victim, Signal::CONT)?;
-    let gone = until_gone(&process, victim, woken + GONE).await;
-    if gone.is_none() {
+    let Some(gone) = cluster::gone(&process, &[victim], woken + GONE).await else {
         verdict.require(false, || "it lives on after it was replaced".to_owned());
         return Ok(verdict);
-    }
+    };
     let after = operator.until(WELL, |seen| seen.are(WORKERS)).await?;
     let records = load.stop().await.records();
     verdict.load(rate);
     verdict.figure(format_args!("noticed after {noticed:.1?}, replaced after {taken:.1?}"));
     verdict.require(noticed <= NOTICED, || format!("it was noticed after {noticed:?}"));
     verdict.require(taken <= NOTICED + TAKEN, || format!("it was replaced after {taken:?}"));
-    let harm = Harm { pid: Some(victim), begun, ended: gone.unwrap_or(woken + GONE) };
+    let harm = Harm { pid: Some(victim), begun, ended: gone };
     cluster::only_in_hand(&mut verdict, &records, &[harm]);
     others(&mut verdict, &before, &after, victim, &records, harm);
     cluster::stop(process, &mut verdict).await?;
@@ -86,7 +85,7 @@ pub(crate) async fn blocked(setting: Setting) -> Result<Verdict, BoxError> {
             return Ok(verdict);
         }
     };
-    let gone = until_gone(&process, victim, begun + ENDED).await;
+    let gone = cluster::gone(&process, &[victim], begun + ENDED).await;
     let after = operator.until(WELL, |seen| seen.are(WORKERS)).await?;
     let records = load.stop().await.records();
     verdict.load(rate);
@@ -152,18 +151,5 @@ fn others(
         verdict.require(!took.is_empty() && longest <= WELL, || {
             format!("slot {}: {} answers, the slowest {longest:?}", worker.slot, took.len())
         });
-    }
-}
-
-async fn until_gone(process: &Process, pid: u32, until: Instant) -> Option<Instant> {
-    loop {
-        let now = Instant::now();
-        if !process.place().processes().contains(&pid) {
-            return Some(now);
-        }
-        if now > until {
-            return None;
-        }
-        sleep(Duration::from_millis(20)).await;
     }
 }

@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use framework::{
     config::duration,
     core::{BoxModule, Modules},
+    http::HttpModule,
     prelude::*,
 };
 use schemars::JsonSchema;
@@ -25,11 +26,13 @@ pub struct BootSettings {
 impl Settings for BootSettings {}
 
 /// The modules that make the start take sixteen steps, one after the other, so that a signal can
-/// come between any two of them; and one before them that does what this executable does wrong.
+/// come between any two of them; and one after the server that does what this executable does wrong.
 #[must_use]
 pub fn boot(sin: Sin) -> impl Modules {
     vec![
         BoxModule::new(module_fn("sin", move |reg| {
+            // By then the server has its sockets, and something to undo.
+            reg.after::<HttpModule>();
             let settings = reg.config::<BootSettings>("boot");
             reg.setup("sin", move |_cx| async move {
                 sin.in_setup().await?;

@@ -1,7 +1,6 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
-    time::Duration,
 };
 
 use framework::core::BoxError;
@@ -73,11 +72,7 @@ impl Sin {
         match self {
             Self::Crash => std::process::abort(),
             Self::Hang => std::future::pending().await,
-            Self::Fail => {
-                // By then others have started, and have something to undo.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                Err("it was told to fail".into())
-            }
+            Self::Fail => Err("it was told to fail".into()),
             Self::Panic => panic!("it was told to panic"),
             Self::None | Self::CrashAtOnce | Self::HangAtOnce => Ok(()),
         }
