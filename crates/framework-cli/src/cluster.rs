@@ -1,9 +1,11 @@
 //! Several processes of one application.
 
 mod primary;
+mod reload;
 mod worker;
 
 pub(crate) use self::{
     primary::{Clustered, PrimaryModule},
+    reload::{Reloading, Undecided},
     worker::{Hooks, WorkerModule, keep_primary_informed},
 };

@@ -9,6 +9,7 @@ use std::{
 };
 
 use framework_core::is_planted;
+use tokio::time::Instant;
 
 use crate::operator::lock;
 
@@ -61,13 +62,25 @@ impl Errand {
     fn is_to_be_repeated(&self) -> bool {
         // Once that panicked it has been reported, and can be asked for again.
         let _ = catch_unwind(AssertUnwindSafe(&self.work));
-        if !self.pause.is_zero() && !is_planted("no-pause") {
-            thread::park_timeout(self.pause);
+        if !is_planted("no-pause") {
+            pause(self.pause);
         }
         let mut state = lock(&self.state);
         let again = *state == State::Again;
         *state = if again { State::Running } else { State::Idle };
         again
+    }
+}
+
+/// Parks this thread for at least so long: what the work has left behind may end one park early.
+fn pause(time: Duration) {
+    let end = Instant::now() + time;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::park_timeout(left);
     }
 }
 
@@ -115,6 +128,15 @@ mod tests {
         wait_until_idle(&errand);
         assert!(begins.try_recv().is_err(), "it was done a third time");
         assert_eq!(most.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn a_pause_is_not_cut_short_by_what_the_work_has_left_behind() {
+        let time = Duration::from_millis(20);
+        let began = Instant::now();
+        thread::current().unpark();
+        pause(time);
+        assert!(began.elapsed() >= time);
     }
 
     #[test]

@@ -11,7 +11,9 @@ use std::{
 use framework_config::ReloadRecord;
 use framework_core::{Lifecycle, Phase, ShutdownReason};
 use framework_observability::{LogLevel, TelemetryGuard};
-use framework_process::{ControlHandler, DumpFiles, Notifier, Progress, Refused, Request, State};
+use framework_process::{
+    ControlHandler, DumpFiles, Notifier, Progress, Refused, ReloadHow, Request, State,
+};
 use serde_json::{Value, json};
 
 use crate::Exit;
@@ -39,7 +41,7 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// Asks for a reload, and does not wait for it.
     fn request_reload(&self);
 
-    fn reload(&self, dry_run: bool) -> Result<Value, Refused>;
+    fn reload(&self, how: ReloadHow) -> Result<Value, Refused>;
 
     /// For people.
     fn status(&self) -> Value;
@@ -200,12 +202,17 @@ impl Operator {
         Ok(target)
     }
 
-    fn reload(&self, dry_run: bool) -> Result<Value, Refused> {
+    fn reload(&self, how: ReloadHow) -> Result<Value, Refused> {
         let target = self.demand_ready("reloads")?;
-        if !dry_run {
-            self.tell(&[State::Reloading]);
+        match how {
+            ReloadHow::Soon => {
+                self.request_reload();
+                return Ok(json!({}));
+            }
+            ReloadHow::Now => self.tell(&[State::Reloading]),
+            _ => {}
         }
-        target.reload(dry_run)
+        target.reload(how)
     }
 
     fn level(&self, request: &Request, wanted: Option<&str>) -> Result<Value, Refused> {
@@ -226,7 +233,7 @@ impl ControlHandler for Operator {
         match request {
             Request::Status => Ok(self.demand()?.status()),
             Request::Stop => self.stop(progress),
-            Request::Reload { dry_run } => self.reload(*dry_run),
+            Request::Reload { how } => self.reload(*how),
             Request::Upgrade => self.demand_ready("upgrades")?.upgrade(progress),
             Request::Restart => self.demand_ready("restarts")?.restart(progress),
             Request::Dump => self.dump().map(|file| json!({"file": file})),

@@ -2,7 +2,7 @@ use std::{ffi::OsString, io, process::ExitCode};
 
 use framework_app::AppBuilder;
 use framework_core::Issue;
-use framework_process::Request;
+use framework_process::{ReloadHow, Request};
 
 use crate::{
     Console, Exit,
@@ -49,7 +49,8 @@ where
         Verb::Status(instance) => verbs::ask(&app, &instance, &Request::Status, console),
         Verb::Stop(instance) => verbs::ask(&app, &instance, &Request::Stop, console),
         Verb::Reload { dry_run, instance } => {
-            verbs::ask(&app, &instance, &Request::Reload { dry_run }, console)
+            let how = if dry_run { ReloadHow::DryRun } else { ReloadHow::Now };
+            verbs::ask(&app, &instance, &Request::Reload { how }, console)
         }
         Verb::Restart(instance) => verbs::ask(&app, &instance, &Request::Restart, console),
         Verb::Upgrade(instance) => verbs::ask(&app, &instance, &Request::Upgrade, console),

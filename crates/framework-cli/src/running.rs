@@ -3,16 +3,17 @@ use std::{
     time::Duration,
 };
 
-use framework_config::{ConfigHandle, ReloadOutcome, ReloadTrigger};
+use framework_config::{ConfigHandle, ReloadOutcome, ReloadRecord, ReloadTrigger};
 use framework_core::{EventKind, HealthStatus, Lifecycle, Phase};
 use framework_observability::{AppIdentity, HealthBoard, Metrics, TelemetryGuard, inspections};
-use framework_process::{Progress, Refused};
+use framework_process::{Progress, Refused, ReloadHow};
 use framework_registry::Graph;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::{
     Exit,
+    cluster::Undecided,
     manager::HandedOver,
     module::Inspections,
     operator::{Operator, Target},
@@ -37,6 +38,7 @@ pub(crate) struct Running {
     /// `None` in a worker, whose primary looks after that.
     pub(crate) succession: Option<(Succession, Arc<HandedOver>)>,
     pub(crate) operator: Weak<Operator>,
+    pub(crate) undecided: Undecided,
 }
 
 impl Target for Running {
@@ -52,18 +54,12 @@ impl Target for Running {
         self.config.request_reload(ReloadTrigger::Signal);
     }
 
-    fn reload(&self, dry_run: bool) -> Result<Value, Refused> {
-        let config = self.config.clone();
-        let record = self.runtime.block_on(async move {
-            if dry_run { config.dry_run(true).await } else { config.reload().await }
-        });
-        match &record.outcome {
-            ReloadOutcome::Rejected(_) | ReloadOutcome::RolledBack { .. } => {
-                let json = record.to_json();
-                let error = json["error"].as_str().unwrap_or_default();
-                Err(Refused::new(Exit::Invalid.code(), error))
-            }
-            _ => Ok(record.to_json()),
+    fn reload(&self, how: ReloadHow) -> Result<Value, Refused> {
+        let Self { config, runtime, .. } = self;
+        match how {
+            ReloadHow::DryRun => reloaded(&runtime.block_on(config.dry_run(true))),
+            ReloadHow::Now => reloaded(&runtime.block_on(config.reload())),
+            _ => self.undecided.take_part(how, config, runtime),
         }
     }
 
@@ -166,6 +162,18 @@ impl Running {
         })?;
         let handed_on = || sockets.hand_on();
         succession.hand_over(heir, &duplicates, &operator, &self.lifecycle, progress, handed_on)
+    }
+}
+
+/// What became of a reload, for whoever has asked.
+pub(crate) fn reloaded(record: &ReloadRecord) -> Result<Value, Refused> {
+    let json = record.to_json();
+    match &record.outcome {
+        ReloadOutcome::Rejected(_) | ReloadOutcome::RolledBack { .. } => {
+            let error = json["error"].as_str().unwrap_or_default();
+            Err(Refused::new(Exit::Invalid.code(), error))
+        }
+        _ => Ok(json),
     }
 }
 

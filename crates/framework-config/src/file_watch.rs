@@ -18,7 +18,7 @@ use tokio::{
 
 pub(crate) use self::{
     events::{FileEvents, SystemEvents},
-    fingerprint::Fingerprint,
+    fingerprint::{Fingerprint, hash_of},
 };
 use crate::store::Store;
 

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     error::ConfigError,
     readiness::Readiness,
-    reload::{Mode, ReloadRecord, ReloadTrigger, Trial, go_back, reload, serve},
+    reload::{PreparedReload, ReloadRecord, ReloadTrigger, Trial, dry_run, go_back, reload, serve},
     report::ConfigReport,
     snapshot::{ConfigSnapshot, LastGood, Snapshot},
     sources::Sources,
@@ -44,7 +44,9 @@ impl ConfigHandle {
     /// differs refuses ([`Config::on_reload`](crate::Config::on_reload)). Else everything stays
     /// as it is.
     ///
-    /// One reload runs at a time. All calls that are made while one runs are served by one more.
+    /// One reload runs at a time. All calls that are made while one runs are served by one more. In
+    /// a cluster, this is about the worker that it is called in:
+    /// [`request_reload`](Self::request_reload) is for all of them.
     ///
     /// # Cancel safety
     ///
@@ -59,7 +61,7 @@ impl ConfigHandle {
 
     /// Does what [`reload`](Self::reload) does, for another reason than a call.
     pub(crate) async fn reload_for(&self, trigger: ReloadTrigger) -> Arc<ReloadRecord> {
-        self.store.flight.board(|| reload(&self.store, trigger, Mode::Apply)).await
+        self.store.flight.board(|| reload(&self.store, trigger)).await
     }
 
     /// Takes back the configuration that is on probation.
@@ -74,13 +76,57 @@ impl ConfigHandle {
     ///
     /// Panics outside of a tokio runtime.
     pub async fn dry_run(&self, prepare: bool) -> Arc<ReloadRecord> {
-        let mode = Mode::DryRun { prepare };
-        self.store.flight.alone(reload(&self.store, ReloadTrigger::Call, mode)).await
+        self.store.flight.alone(dry_run(&self.store, prepare)).await
+    }
+
+    /// Does all of a [`reload`](Self::reload) that can fail, and waits to be told whether to do the
+    /// rest: the first half of a reload in two phases, for several processes that reload together
+    /// or not at all. Until the answer is dropped or committed, other reloads wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns the record of the reload if it is refused. It counts in the
+    /// [history](Self::history), and is not logged.
+    ///
+    /// # Cancel safety
+    ///
+    /// If this is dropped, what was prepared is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use framework_config::{LiveConfig, ReloadTrigger, Sources};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let (one, other) = (LiveConfig::new(Sources::none()), LiveConfig::new(Sources::none()));
+    /// let (one, other) = (one.load()?, other.load()?);
+    /// let both = (
+    ///     one.prepare_reload(ReloadTrigger::Call).await,
+    ///     other.prepare_reload(ReloadTrigger::Call).await,
+    /// );
+    /// if let (Ok(one), Ok(other)) = both {
+    ///     one.commit();
+    ///     other.commit();
+    /// }
+    /// # Ok::<(), framework_config::ConfigError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn prepare_reload(
+        &self,
+        trigger: ReloadTrigger,
+    ) -> Result<PreparedReload, Arc<ReloadRecord>> {
+        let alone = self.store.flight.wait().await;
+        PreparedReload::prepare(&self.store, trigger, alone).await
     }
 
     /// Asks for a reload and does not wait: the application's configuration module runs it as soon
-    /// as it can. However often this is called meanwhile, one reload follows. Can be called from
-    /// any thread, with or without a runtime.
+    /// as it can. However often this is called meanwhile, one reload follows. In a worker of a
+    /// cluster, it is one of all workers. Can be called from any thread, with or without a runtime.
     pub fn request_reload(&self, trigger: ReloadTrigger) {
         self.store.requests.ask(trigger);
     }
@@ -90,7 +136,7 @@ impl ConfigHandle {
     /// in that interval beside the events about them. The configuration module of an application
     /// runs this by itself.
     pub async fn run_reloads(&self, look: Option<Duration>) {
-        serve(self.clone(), look, || true).await;
+        serve(self.clone(), None, look, || true).await;
     }
 
     /// Asks `readiness`, while a configuration is on probation, whether it may stay; only the first

@@ -134,8 +134,8 @@ pub use self::{
     origin::Origin,
     readiness::{Obstacle, Readiness},
     reload::{
-        ConfigChange, Prepared, ReloadClass, ReloadError, ReloadOutcome, ReloadOwner, ReloadRecord,
-        ReloadTrigger,
+        ConfigChange, Prepared, PreparedReload, ReloadClass, ReloadError, ReloadOutcome,
+        ReloadOwner, ReloadRecord, ReloadTrigger,
     },
     report::{ConfigEntry, ConfigReport, Explanation, Overridden},
     secret::Secret,

@@ -3,7 +3,8 @@ mod decide;
 use std::{any::TypeId, sync::Arc, time::Duration};
 
 use framework_core::{
-    BoxError, Context, Contributed, Contribution, GateView, Issue, Module, Order, Phase, Registrar,
+    BoxError, ClusterView, Context, Contributed, Contribution, GateView, Issue, Module, Order,
+    Phase, Registrar,
 };
 
 use self::decide::{Claimed, decide};
@@ -192,7 +193,11 @@ impl Module for ConfigModule {
         reg.shared::<Shared>().0.connect(Arc::clone(&self.store));
         let (handle, settings) = (self.handle(), reg.config::<ConfigSettings>("config"));
         if self.given.may_change() {
-            reg.run("reload", move |cx| async move { Ok(reload(handle, settings, cx)) });
+            let cluster = reg.need_optional::<dyn ClusterView>();
+            reg.run("reload", move |cx| async move {
+                let cluster = cx.get_optional(&cluster);
+                Ok(reload(handle, cluster, settings, cx))
+            });
         }
         let sections = reg.collect::<Section>();
         let readers = reg.collect::<Reader>();
@@ -217,6 +222,7 @@ impl Module for ConfigModule {
 /// read must not change under their hands.
 async fn reload(
     handle: ConfigHandle,
+    cluster: Option<Arc<dyn ClusterView>>,
     settings: Config<ConfigSettings>,
     cx: Context,
 ) -> Result<(), BoxError> {
@@ -225,7 +231,7 @@ async fn reload(
         let settings = settings.get();
         begin(&handle, settings.confirm);
         let look = settings.watch.then_some(settings.poll_interval);
-        serve(handle, look, || cx.lifecycle().phase() == Phase::Ready).await;
+        serve(handle, cluster, look, || cx.lifecycle().phase() == Phase::Ready).await;
     };
     tokio::select! {
         () = cx.shutdown() => {}

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     excerpt::{FilePlace, SourceText, Texts},
     fault::Fault,
-    file_watch::Fingerprint,
+    file_watch::{Fingerprint, hash_of},
     files::{self, Unreadable},
     include::{self, Include},
     node::Node,
@@ -219,6 +219,17 @@ impl Touched {
             paths
         };
         self.files.iter().cloned().chain(self.patterns.iter().flat_map(matching))
+    }
+
+    /// The patterns, each with a number for the names of the files that match it now.
+    pub(crate) fn matches(&self) -> impl Iterator<Item = (PathBuf, Option<u64>)> {
+        self.patterns.iter().map(|(directory, pattern)| {
+            let names: Vec<_> = include::matching(directory, pattern)
+                .iter()
+                .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
+                .collect();
+            (directory.join(pattern), Some(hash_of(&names.join(&0))))
+        })
     }
 }
 

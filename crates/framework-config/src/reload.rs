@@ -5,6 +5,7 @@ mod error;
 mod flight;
 mod history;
 mod owner;
+mod prepared;
 mod probation;
 mod record;
 mod request;
@@ -15,6 +16,7 @@ pub use self::{
     change::{ConfigChange, ReloadClass},
     error::ReloadError,
     owner::{Prepared, ReloadOwner},
+    prepared::PreparedReload,
     record::{ReloadOutcome, ReloadRecord, ReloadTrigger},
 };
 pub(crate) use self::{
@@ -24,5 +26,5 @@ pub(crate) use self::{
     probation::{Probation, Trial},
     request::Requests,
     serve::serve,
-    transaction::{Mode, go_back, reload},
+    transaction::{dry_run, go_back, reload},
 };

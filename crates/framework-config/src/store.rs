@@ -33,6 +33,8 @@ pub(crate) struct Store {
     pub(crate) probation: Probation,
     /// What the last attempt to read the sources has touched.
     touched: Mutex<Touched>,
+    /// What the files held then.
+    attempted: Mutex<Fingerprint>,
     refused: Mutex<Option<Arc<ConfigError>>>,
 }
 
@@ -113,9 +115,15 @@ impl Store {
         })
     }
 
-    /// Notes which files the sources have led to.
-    pub(crate) fn touch(&self, touched: Touched) {
+    /// Notes what the files held when the sources were read, and where those have led.
+    pub(crate) fn attempted(&self, held: Fingerprint, touched: Touched) {
+        *lock(&self.attempted) = held;
         *lock(&self.touched) = touched;
+    }
+
+    /// Whether the last attempt to reload has read what these files hold, whatever came of it.
+    pub(crate) fn has_attempted(&self, files: &Fingerprint) -> bool {
+        *lock(&self.attempted) == *files
     }
 
     /// Notes why the application does not start.

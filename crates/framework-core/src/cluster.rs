@@ -27,6 +27,9 @@ pub enum ClusterQuestion {
         /// What a scraper accepts, as in the header of that name.
         accept: Option<String>,
     },
+    /// Reload the configuration, in all workers or in none, as soon as that can be. The answer says
+    /// only that it was heard.
+    Reload,
     /// How much is logged? With a filter: that much, from now on. The answer is JSON.
     LogLevel(Option<String>),
 }

@@ -30,7 +30,7 @@ mod worker;
 pub use self::{
     merge::merge_metrics,
     policy::RestartPolicy,
-    primary::{ClusterCommands, ClusterFailed, Primary, RollFailed},
+    primary::{ClusterCommands, ClusterFailed, Primary, ReadyWorker, RollFailed},
     process::Program,
     roll::RecycleLimits,
     settings::{Accept, ClusterSettings, RecycleSettings, RestartSettings, SlotSettings},

@@ -7,6 +7,6 @@ mod server;
 
 pub use self::{
     client::ControlClient,
-    protocol::{ControlError, Refused, Request},
+    protocol::{ControlError, Refused, ReloadHow, Request},
     server::{ControlHandler, ControlServer, Progress},
 };

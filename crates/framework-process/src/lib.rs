@@ -67,9 +67,9 @@ pub mod tasks;
 
 #[cfg(feature = "cluster")]
 pub use self::cluster::{
-    Accept, Beat, ClusterCommands, ClusterFailed, ClusterSettings, Primary, Program, RecycleLimits,
-    RecycleSettings, RestartPolicy, RestartSettings, RollFailed, SlotSettings, SlotSockets,
-    WorkerEnd, WorkerEndError, WorkerHooks, WorkerLink, merge_metrics,
+    Accept, Beat, ClusterCommands, ClusterFailed, ClusterSettings, Primary, Program, ReadyWorker,
+    RecycleLimits, RecycleSettings, RestartPolicy, RestartSettings, RollFailed, SlotSettings,
+    SlotSockets, WorkerEnd, WorkerEndError, WorkerHooks, WorkerLink, merge_metrics,
 };
 #[cfg(feature = "module")]
 pub use self::module::{QueuePolicy, WorkerPoolModule, WorkerPoolSettings};
@@ -93,7 +93,8 @@ pub use self::resources::{
 pub use self::succession::{Predecessor, SuccessionError, Successor};
 pub use self::{
     control::{
-        ControlClient, ControlError, ControlHandler, ControlServer, Progress, Refused, Request,
+        ControlClient, ControlError, ControlHandler, ControlServer, Progress, Refused, ReloadHow,
+        Request,
     },
     detach::{DetachError, Launcher, Outcome, Reporter, Side, detach, let_go_of_output},
     dump::DumpFiles,

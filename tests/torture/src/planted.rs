@@ -155,6 +155,12 @@ const PLANTED: &[Mistake] = &[
         fault: "a cluster was reloaded",
     },
     Mistake {
+        name: "each-for-itself",
+        what: "a worker reads the configuration again when it is told to, whatever the others read",
+        id: "C1",
+        fault: "took this alone",
+    },
+    Mistake {
         name: "passes-over-the-unknown",
         what: "sections that nobody knows are passed over",
         id: "C2",

@@ -87,6 +87,9 @@ pub(crate) struct Ended {
 
 // ===== impl Program =====
 
+/// What a module says that is to panic.
+const TOLD: &str = "it was told to panic";
+
 /// Each process gets an address of its own, so that no client of one ever meets another.
 static PROCESSES: AtomicU32 = AtomicU32::new(0);
 
@@ -376,13 +379,19 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Returns an error, and kills the process, if that takes longer than `limit`.
+    /// Returns an error, and kills the process, if that takes longer than `limit`; and if something
+    /// in it has panicked that was not told to.
     pub(crate) async fn ended(mut self, limit: Duration) -> Result<Ended, BoxError> {
         let Ok(status) = timeout(limit, self.child.wait()).await else {
             return Err(format!("it still ran after {limit:?}:\n{}", self.log.last_words()).into());
         };
         let at = Instant::now();
         self.log.closed().await;
+        let panicked =
+            |line: &Line| line.text.contains("\"panicked: ") && !line.text.contains(TOLD);
+        if let Some(line) = self.log.from(0).into_iter().find(panicked) {
+            return Err(format!("something in it has panicked: {}", line.text).into());
+        }
         Ok(Ended { status: status?, at, log: self.log, place: self.place })
     }
 

@@ -1,7 +1,8 @@
 use std::{
+    cmp::Ordering,
     fmt,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -12,24 +13,20 @@ use framework_core::{
 };
 use framework_observability::{AppIdentity, TelemetryGuard};
 use framework_process::{
-    ClusterCommands, ClusterFailed, ClusterSettings, Primary, Progress, Refused, Request, State,
+    ClusterCommands, ClusterFailed, ClusterSettings, Primary, Progress, Refused, ReloadHow, Request,
 };
 use serde_json::{Value, json};
 use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     Exit, ShutdownSettings,
-    errand::Errand,
+    cluster::reload::Reloading,
     operator::{Operator, Target},
-    prepare::section,
     succession::{Heir, Succession},
 };
 
 /// How much longer than its workers the primary may take to stop.
 const AFTER_WORKERS: Duration = Duration::from_secs(4);
-
-/// The shortest time from the end of one reload to the next.
-const RELOAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// The application of a primary: its one unit is the cluster.
 pub(crate) struct PrimaryModule {
@@ -50,7 +47,7 @@ pub(crate) struct Clustered {
     pub(crate) operator: Weak<Operator>,
     pub(crate) started: Instant,
     pub(crate) succession: Succession,
-    pub(crate) reloading: Arc<Errand>,
+    pub(crate) reloading: Reloading,
 }
 
 // ===== impl PrimaryModule =====
@@ -139,23 +136,6 @@ fn listening(cx: &Context, commands: &ClusterCommands) {
 // ===== impl Clustered =====
 
 impl Clustered {
-    /// Reloads the cluster of this operator, as often as that is asked for and no more than ten times
-    /// in a second.
-    pub(crate) fn reloading(operator: Weak<Operator>) -> Arc<Errand> {
-        Errand::new("reload", RELOAD_PAUSE, move || {
-            let Some(operator) = operator.upgrade() else { return };
-            let Some(target) = operator.target() else { return };
-            let status = match target.reload(false) {
-                Ok(record) => format!("the configuration was reloaded: {}", record["outcome"]),
-                Err(refused) => {
-                    tracing::error!(error = refused.message, "the configuration stays as it is");
-                    format!("the configuration stays as it is: {}", refused.message)
-                }
-            };
-            operator.tell(&[State::Ready, State::Status(&status)]);
-        })
-    }
-
     fn ask_all(&self, request: &Request) -> Vec<(u32, Result<Value, Refused>)> {
         self.runtime.block_on(self.commands.ask_all(request))
     }
@@ -170,35 +150,12 @@ impl Clustered {
         answers.collect()
     }
 
-    /// Reloads all workers, or none: each first says whether it would.
-    fn reload_all(&self, dry_run: bool) -> Result<Value, Refused> {
-        let mut record = self.all_agree(&Request::Reload { dry_run: true })?;
-        if !dry_run {
-            record = self.all_agree(&Request::Reload { dry_run: false })?;
-            self.adopt()?;
-        }
-        Ok(record)
-    }
-
-    fn all_agree(&self, request: &Request) -> Result<Value, Refused> {
+    pub(super) fn all_agree(&self, request: &Request) -> Result<Value, Refused> {
         let mut last = json!({"outcome": "unchanged", "changes": []});
         for (slot, answer) in self.ask_all(request) {
-            last = answer.map_err(|refused| {
-                Refused::new(refused.exit, format!("worker {slot}: {}", refused.message))
-            })?;
+            last = answer.map_err(|refused| by_worker(slot, &refused))?;
         }
         Ok(last)
-    }
-
-    /// The primary itself reads the number of workers and how they are treated.
-    fn adopt(&self) -> Result<(), Refused> {
-        let invalid = |why: String| Refused::new(Exit::Invalid.code(), why);
-        let loaded = self.sources.load().map_err(|error| invalid(error.to_string()))?;
-        let settings: ClusterSettings = section(&loaded, "cluster")
-            .ok_or_else(|| invalid("the section `cluster` makes no sense".to_owned()))?;
-        let workers = settings.workers(self.workers);
-        self.runtime.block_on(self.commands.adopt(settings, workers));
-        Ok(())
     }
 }
 
@@ -215,8 +172,12 @@ impl Target for Clustered {
         self.reloading.ask();
     }
 
-    fn reload(&self, dry_run: bool) -> Result<Value, Refused> {
-        self.reload_all(dry_run)
+    fn reload(&self, how: ReloadHow) -> Result<Value, Refused> {
+        match how {
+            ReloadHow::DryRun => self.all_agree(&Request::Reload { how }),
+            ReloadHow::Now => self.reload_all(),
+            _ => Err(Refused::new(Exit::Usage.code(), "a cluster decides that by itself")),
+        }
     }
 
     fn status(&self) -> Value {
@@ -234,9 +195,14 @@ impl Target for Clustered {
             "cluster": self.commands.describe(),
             "log_level": self.log.level().get().map(|level| level.to_string()),
         });
-        for key in ["modules", "plan", "reloads", "last_reload"] {
+        for key in ["modules", "plan", "reloads"] {
             status[key] = first[key].clone();
         }
+        // Who refuses for all is any of them.
+        let last = workers.iter().map(|it| &it["answer"]["last_reload"]);
+        let at = |it: &&Value| it["unix_seconds"].as_f64();
+        let newer = |a: &&Value, b: &&Value| at(a).partial_cmp(&at(b)).unwrap_or(Ordering::Equal);
+        status["last_reload"] = last.max_by(newer).cloned().unwrap_or_default();
         status
     }
 
@@ -302,6 +268,11 @@ impl Target for Clustered {
         }
         self.all_agree(request).map(drop)
     }
+}
+
+/// What the worker in `slot` has refused.
+pub(super) fn by_worker(slot: u32, refused: &Refused) -> Refused {
+    Refused::new(refused.exit, format!("worker {slot}: {}", refused.message))
 }
 
 /// Unhealthy only if none serves; degraded as soon as one is not well.

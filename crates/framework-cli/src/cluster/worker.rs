@@ -9,7 +9,9 @@ use framework_core::{
     SocketSource,
 };
 use framework_observability::Metrics;
-use framework_process::{Beat, ControlHandler, Refused, Request, WorkerHooks, WorkerLink};
+use framework_process::{
+    Beat, ControlHandler, Refused, ReloadHow, Request, WorkerHooks, WorkerLink,
+};
 use serde_json::Value;
 
 use crate::{operator::Operator, running::addresses_of, signals::Stopper};
@@ -90,6 +92,7 @@ impl ClusterView for View {
             let request = match question {
                 ClusterQuestion::Workers => Request::Cluster,
                 ClusterQuestion::Health => Request::Health,
+                ClusterQuestion::Reload => Request::Reload { how: ReloadHow::Soon },
                 ClusterQuestion::Metrics { accept } => Request::Metrics { accept },
                 ClusterQuestion::LogLevel(level) => Request::LogsLevel { level },
                 other => return Err(format!("{other:?} is not understood").into()),

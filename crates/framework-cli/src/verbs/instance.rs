@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io, path::PathBuf, time::Duration};
 use clap::Args;
 use framework_app::AppBuilder;
 use framework_core::Issue;
-use framework_process::{ControlClient, ControlError, Request, RunFiles};
+use framework_process::{ControlClient, ControlError, ReloadHow, Request, RunFiles};
 use serde_json::Value;
 
 use crate::{Console, Exit, codes};
@@ -86,7 +86,7 @@ fn text(name: &str, request: &Request, answer: &Value) -> String {
     match request {
         Request::Status => status(answer),
         Request::Stop => format!("ok: {name} has stopped\n"),
-        Request::Reload { dry_run } => reload(answer, *dry_run),
+        Request::Reload { how } => reload(answer, *how == ReloadHow::DryRun),
         Request::Dump => match answer["file"].as_str() {
             Some(file) => format!("{file}\n"),
             None => "ok: a dump was written less than a second ago\n".to_owned(),

@@ -8,7 +8,7 @@ use std::{
 
 use crate::files::MAX_BYTES;
 
-/// What some files hold, in short. Only compared within one process.
+/// What some files hold, in short. Only compared within one program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     files: BTreeMap<PathBuf, u64>,
@@ -25,6 +25,15 @@ impl Fingerprint {
         let file = |path: &Path| Some((path.to_owned(), hash(path)?));
         Self { files: paths.into_iter().filter_map(file).collect() }
     }
+
+    /// What the file at `path` holds; `None` if it has no part in this.
+    pub(crate) fn of(&self, path: &Path) -> Option<u64> {
+        self.files.get(path).copied()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&PathBuf, u64)> {
+        self.files.iter().map(|(path, hash)| (path, *hash))
+    }
 }
 
 fn hash(path: &Path) -> Option<u64> {
@@ -37,7 +46,7 @@ fn hash(path: &Path) -> Option<u64> {
     Some(hash_of(&bytes))
 }
 
-fn hash_of(bytes: &[u8]) -> u64 {
+pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
     hasher.finish()

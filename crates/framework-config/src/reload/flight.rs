@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::ReloadRecord;
 
@@ -13,10 +13,14 @@ use super::ReloadRecord;
 pub(crate) struct Flight {
     asked: AtomicU64,
     // Held while a reload runs, on purpose: the next one waits for its end.
-    turn: Mutex<Turn>,
+    turn: Arc<Mutex<Turn>>,
 }
 
-#[derive(Default)]
+/// The right to be the only reload that runs, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Alone(#[expect(dead_code, reason = "held, not read")] OwnedMutexGuard<Turn>);
+
+#[derive(Debug, Default)]
 struct Turn {
     served: u64,
     record: Option<Arc<ReloadRecord>>,
@@ -41,6 +45,11 @@ impl Flight {
         let record = reload().await;
         *turn = Turn { served: serves, record: Some(Arc::clone(&record)) };
         record
+    }
+
+    /// Waits until no reload runs, and lets none begin.
+    pub(crate) async fn wait(&self) -> Alone {
+        Alone(Arc::clone(&self.turn).lock_owned().await)
     }
 
     /// Runs `work` while no reload runs.

@@ -31,9 +31,14 @@ impl History {
         lock(&self.observers).push(observer);
     }
 
-    /// Notes `record`, and tells whoever wants to know.
+    /// Logs `record`, and [keeps](Self::keep) it.
     pub(crate) fn add(&self, record: &Arc<ReloadRecord>) {
         log(record);
+        self.keep(record);
+    }
+
+    /// Notes `record`, and tells whoever wants to know.
+    pub(crate) fn keep(&self, record: &Arc<ReloadRecord>) {
         // A watcher that looks often must not push out what happened.
         if !matches!(record.outcome, ReloadOutcome::Unchanged) {
             let mut records = lock(&self.records);

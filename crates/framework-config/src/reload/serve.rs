@@ -1,12 +1,12 @@
 use std::{future, path::Path, sync::Arc, time::Duration};
 
-use framework_core::is_planted;
+use framework_core::{ClusterQuestion, ClusterView, is_planted};
 use tokio::{task, time::sleep};
 
 use super::{ReloadOutcome, ReloadTrigger, probation::Verdict};
 use crate::{
     fallback::Keepsake,
-    file_watch::{FileWatch, SystemEvents},
+    file_watch::{FileWatch, Fingerprint, SystemEvents},
     handle::ConfigHandle,
     store::Store,
 };
@@ -14,10 +14,15 @@ use crate::{
 /// The shortest time from the end of one reload to the next.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How many workers may each be let go first, before a file that changed is asked about.
+const MOST_TURNS: u32 = 5;
+
 /// Runs the reloads that are asked for, and those for files that change, for ever: drop it to
-/// stop. With `look` the files are watched, and looked at in that interval.
+/// stop. With `look` the files are watched, and looked at in that interval. A worker of a `cluster`
+/// has all of it reload.
 pub(crate) async fn serve(
     handle: ConfigHandle,
+    cluster: Option<Arc<dyn ClusterView>>,
     look: Option<Duration>,
     allowed: impl Fn() -> bool,
 ) {
@@ -35,7 +40,7 @@ pub(crate) async fn serve(
         && !store.was_read_from(files.seen())
         && !is_unchanged(&handle).await
     {
-        handle.reload_for(ReloadTrigger::File).await;
+        run(&handle, cluster.as_deref(), ReloadTrigger::File, Some(files.seen())).await;
     }
     loop {
         let trigger = tokio::select! {
@@ -49,7 +54,8 @@ pub(crate) async fn serve(
             }
         };
         if allowed() {
-            handle.reload_for(trigger).await;
+            let seen = files.as_ref().map(FileWatch::seen);
+            run(&handle, cluster.as_deref(), trigger, seen).await;
         } else {
             tracing::info!(%trigger, "the application stops: its configuration stays as it is");
         }
@@ -61,6 +67,29 @@ pub(crate) async fn serve(
             sleep(PAUSE * 10).await;
             store.requests.forget();
         }
+    }
+}
+
+/// Reloads this process, or has the `cluster` reload that it is a worker of.
+async fn run(
+    handle: &ConfigHandle,
+    cluster: Option<&dyn ClusterView>,
+    trigger: ReloadTrigger,
+    seen: Option<&Fingerprint>,
+) {
+    let Some(cluster) = cluster.filter(|_| !is_planted("each-for-itself")) else {
+        handle.reload_for(trigger).await;
+        return;
+    };
+    if let (ReloadTrigger::File, Some(seen)) = (trigger, seen) {
+        // All workers see the same files change; one of them asks, and the others need not.
+        sleep(PAUSE * cluster.slot().min(MOST_TURNS)).await;
+        if handle.store().has_attempted(seen) {
+            return;
+        }
+    }
+    if let Err(error) = cluster.ask(ClusterQuestion::Reload).await {
+        tracing::warn!(%trigger, error = %*error, "the cluster cannot be asked to reload");
     }
 }
 
@@ -115,5 +144,81 @@ async fn changed(files: Option<&mut FileWatch>) {
     match files {
         Some(files) => files.changed().await,
         None => future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use framework_core::{BoxError, BoxFuture};
+    use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+
+    use super::*;
+    use crate::{live::LiveConfig, sources::Sources};
+
+    /// A cluster that tells what it is asked, and of which this is the worker in a slot.
+    #[derive(Debug)]
+    struct Cluster {
+        slot: u32,
+        asked: mpsc::UnboundedSender<ClusterQuestion>,
+    }
+
+    impl ClusterView for Cluster {
+        fn slot(&self) -> u32 {
+            self.slot
+        }
+
+        fn ask(&self, question: ClusterQuestion) -> BoxFuture<Result<String, BoxError>> {
+            let _ = self.asked.send(question);
+            Box::pin(future::ready(Ok("{}".to_owned())))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_has_its_cluster_reload_and_keeps_what_it_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.toml");
+        fs::write(&path, "").unwrap();
+        let mut config = LiveConfig::new(Sources::standard("shop").dir(directory.path()));
+        let settings = config.section::<crate::ConfigSettings>("config");
+        let handle = config.load().unwrap();
+        let (asked, mut questions) = mpsc::unbounded_channel();
+        let cluster = Arc::new(Cluster { slot: 0, asked });
+        let (mut running, own) = (JoinSet::new(), handle.clone());
+        running.spawn(async move { serve(own, Some(cluster), None, || true).await });
+        fs::write(&path, "[config]\nwatch = false\n").unwrap();
+        handle.request_reload(ReloadTrigger::Signal);
+        let question = timeout(Duration::from_secs(20), questions.recv()).await.unwrap();
+        assert_eq!(question, Some(ClusterQuestion::Reload));
+        assert!(settings.get().watch, "it has reloaded by itself");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_need_not_ask_for_what_another_has_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.toml");
+        fs::write(&path, "").unwrap();
+        let mut config = LiveConfig::new(Sources::standard("shop").dir(directory.path()));
+        config.section::<crate::ConfigSettings>("config");
+        let handle = config.load().unwrap();
+        let (asked, mut questions) = mpsc::unbounded_channel();
+        let cluster = Cluster { slot: 1, asked };
+        let paths = handle.store().paths();
+        let ask = async || {
+            let seen = Fingerprint::take(paths.iter().map(|path| path.as_path()));
+            run(&handle, Some(&cluster), ReloadTrigger::File, Some(&seen)).await;
+        };
+
+        fs::write(&path, "[config]\nwatch = \"sometimes\"\n").unwrap();
+        ask().await;
+        assert_eq!(questions.try_recv().ok(), Some(ClusterQuestion::Reload));
+        // Refused, but read.
+        assert!(handle.prepare_reload(ReloadTrigger::Call).await.is_err());
+        ask().await;
+        assert!(questions.try_recv().is_err(), "it has asked again");
+        fs::write(&path, "[config]\nwatch = true\n").unwrap();
+        ask().await;
+        assert_eq!(questions.try_recv().ok(), Some(ClusterQuestion::Reload));
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -49,15 +50,6 @@ const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// What files are written in multiples of until their end, 0 included.
 const BLOCK_BYTES: u64 = 4096;
 
-/// How far a reload goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// To the end.
-    Apply,
-    /// Up to where the new configuration would come into force; `prepare` asks the owners too.
-    DryRun { prepare: bool },
-}
-
 /// A configuration that could come into force.
 struct Candidate {
     snapshot: Snapshot,
@@ -67,11 +59,26 @@ struct Candidate {
     pending: Vec<ConfigChange>,
     /// The indices of the sections that change.
     sections: Vec<usize>,
+    /// What it was read from.
+    files: FileHashes,
+}
+
+/// Every file that a configuration is read from or would be if it were there, each with a number
+/// for what it holds; `None` for one that is not there.
+pub(crate) type FileHashes = BTreeMap<PathBuf, Option<u64>>;
+
+/// A configuration that waits only to be put into force.
+pub(crate) struct Staged {
+    candidate: Candidate,
+    prepared: AllPrepared,
+    old: Arc<Snapshot>,
 }
 
 /// What a reload has found out so far.
-#[derive(Default)]
-struct Findings {
+pub(crate) struct Findings {
+    trigger: ReloadTrigger,
+    at: SystemTime,
+    began: Instant,
     changes: Vec<ConfigChange>,
     pending: Vec<ConfigChange>,
     late: Vec<String>,
@@ -82,30 +89,65 @@ struct Findings {
 /// # Cancel safety
 ///
 /// If this is dropped, the old configuration stays in force, and what was prepared is dropped.
-pub(crate) async fn reload(store: &Store, trigger: ReloadTrigger, mode: Mode) -> Arc<ReloadRecord> {
-    let (at, began) = (SystemTime::now(), Instant::now());
-    let mut findings = Findings::default();
-    let outcome = match attempt(store, mode, &mut findings).await {
-        Ok(outcome) => outcome,
+pub(crate) async fn reload(store: &Store, trigger: ReloadTrigger) -> Arc<ReloadRecord> {
+    let mut findings = Findings::new(trigger);
+    let outcome = match stage(store, true, &mut findings).await {
+        Ok(staged) => finish(store, staged, &mut findings),
         Err(error) => ReloadOutcome::Rejected(error),
     };
-    let record = findings.record(store, trigger, outcome, at, began);
-    if mode == Mode::Apply {
-        store.history.add(&record);
+    let record = findings.record(store, outcome);
+    store.history.add(&record);
+    record
+}
+
+/// Finds out what [`reload`] would do; with `ask`, the owners prepare for it too.
+pub(crate) async fn dry_run(store: &Store, ask: bool) -> Arc<ReloadRecord> {
+    let mut findings = Findings::new(ReloadTrigger::Call);
+    let outcome = match stage(store, ask, &mut findings).await {
+        Ok(staged) => staged.outlook(),
+        Err(error) => ReloadOutcome::Rejected(error),
+    };
+    findings.record(store, outcome)
+}
+
+/// Does all of a reload that can fail. A refusal is kept like that of a [`reload`], and is not
+/// logged: whoever asks several processes says once what came of it.
+pub(crate) async fn prepare_reload(
+    store: &Store,
+    trigger: ReloadTrigger,
+) -> Result<(Staged, Findings), Arc<ReloadRecord>> {
+    let mut findings = Findings::new(trigger);
+    match stage(store, true, &mut findings).await {
+        Ok(staged) => Ok((staged, findings)),
+        Err(error) => {
+            let record = findings.record(store, ReloadOutcome::Rejected(error));
+            store.history.keep(&record);
+            Err(record)
+        }
     }
+}
+
+/// Does what is left of a reload, which cannot fail.
+pub(crate) fn commit_reload(
+    store: &Store,
+    staged: Staged,
+    mut findings: Findings,
+) -> Arc<ReloadRecord> {
+    let outcome = finish(store, staged, &mut findings);
+    let record = findings.record(store, outcome);
+    store.history.add(&record);
     record
 }
 
 /// Puts the configuration before the one on probation back into force, if that is still in force,
 /// and keeps that one from coming back.
 pub(crate) async fn go_back(store: &Store, trial: &Trial, cause: String) -> Arc<ReloadRecord> {
-    let (at, began) = (SystemTime::now(), Instant::now());
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(ReloadTrigger::Probation);
     let outcome = match attempt_to_go_back(store, trial, &cause, &mut findings).await {
         Ok(()) => ReloadOutcome::RolledBack { cause },
         Err(error) => ReloadOutcome::Rejected(error),
     };
-    let record = findings.record(store, ReloadTrigger::Probation, outcome, at, began);
+    let record = findings.record(store, outcome);
     store.history.add(&record);
     record
 }
@@ -140,54 +182,78 @@ async fn attempt_to_go_back(
 }
 
 impl Findings {
-    fn record(
-        self,
-        store: &Store,
-        trigger: ReloadTrigger,
-        outcome: ReloadOutcome,
-        at: SystemTime,
-        began: Instant,
-    ) -> Arc<ReloadRecord> {
+    fn new(trigger: ReloadTrigger) -> Self {
+        let (at, began) = (SystemTime::now(), Instant::now());
+        let (changes, pending, late) = (Vec::new(), Vec::new(), Vec::new());
+        Self { trigger, at, began, changes, pending, late }
+    }
+
+    pub(crate) fn changes(&self) -> &[ConfigChange] {
+        &self.changes
+    }
+
+    fn record(self, store: &Store, outcome: ReloadOutcome) -> Arc<ReloadRecord> {
         let generation = store.load().map_or(0, |snapshot| snapshot.report().generation());
-        let Self { changes, pending, late } = self;
+        let Self { trigger, at, began, changes, pending, late } = self;
         let took = began.elapsed();
         Arc::new(ReloadRecord { trigger, at, took, generation, changes, pending, outcome, late })
     }
 }
 
-async fn attempt(
-    store: &Store,
-    mode: Mode,
-    findings: &mut Findings,
-) -> Result<ReloadOutcome, ReloadError> {
+impl Staged {
+    /// What becomes of it if nothing happens before it is put into force.
+    pub(crate) fn outlook(&self) -> ReloadOutcome {
+        match self.candidate.changes.is_empty() {
+            true => self.told(),
+            false => ReloadOutcome::Acceptable,
+        }
+    }
+
+    pub(crate) fn files(&self) -> &FileHashes {
+        &self.candidate.files
+    }
+
+    /// What becomes of it where nothing changes.
+    fn told(&self) -> ReloadOutcome {
+        match same_keys(&self.candidate.pending, self.old.report().pending()) {
+            true => ReloadOutcome::Unchanged,
+            false => ReloadOutcome::Pending,
+        }
+    }
+}
+
+/// Does all that can fail; with `ask`, asks the owners of the sections that change.
+async fn stage(store: &Store, ask: bool, findings: &mut Findings) -> Result<Staged, ReloadError> {
     let (Some(basis), Some(old)) = (store.basis(), store.in_force()) else {
         return Err(ReloadError::NothingInForce);
     };
-    let Candidate { snapshot, changes, pending, sections } = read(store, basis, &old).await?;
+    let candidate = read(store, basis, &old).await?;
+    let Candidate { snapshot, changes, pending, sections, .. } = &candidate;
     if let Some(cause) = store.probation.quarantined(snapshot.hash()) {
         return Err(ReloadError::Quarantined { cause });
     }
     findings.changes = [&changes[..], &pending[..]].concat();
-    findings.pending.clone_from(&pending);
-    if changes.is_empty() {
-        let told = same_keys(&pending, old.report().pending());
+    findings.pending.clone_from(pending);
+    refuse_restart(changes)?;
+    let prepared = match ask {
+        true => prepare(&store.owners.all(), sections, &old, snapshot).await?,
+        false => AllPrepared::default(),
+    };
+    Ok(Staged { candidate, prepared, old })
+}
+
+/// Puts what was staged into force.
+fn finish(store: &Store, staged: Staged, findings: &mut Findings) -> ReloadOutcome {
+    if staged.candidate.changes.is_empty() {
+        let outcome = staged.told();
         // The same values, but they may stand on other lines than before.
-        if mode == Mode::Apply {
-            store.commit(snapshot);
-        }
-        return Ok(if told { ReloadOutcome::Unchanged } else { ReloadOutcome::Pending });
+        store.commit(staged.candidate.snapshot);
+        return outcome;
     }
-    refuse_restart(&changes)?;
-    if mode == (Mode::DryRun { prepare: false }) {
-        return Ok(ReloadOutcome::Acceptable);
-    }
-    let prepared = prepare(&store.owners.all(), &sections, &old, &snapshot).await?;
-    if mode != Mode::Apply {
-        return Ok(ReloadOutcome::Acceptable);
-    }
+    let Staged { candidate: Candidate { snapshot, sections, .. }, prepared, old } = staged;
     let generation = snapshot.report().generation();
     commit(store, snapshot, prepared, findings);
-    if let Some(settings) = settings(&old) {
+    if let (Some(settings), Some(basis)) = (settings(&old), store.basis()) {
         // Without modules, a section speaks for itself.
         let readers = |index: &usize| match basis.sections[*index].readers() {
             [] => vec![basis.sections[*index].name().to_owned()],
@@ -197,7 +263,7 @@ async fn attempt(
         let previous = (!settings.confirm.is_zero()).then_some(old);
         store.probation.begin(previous, generation, modules, settings.confirm);
     }
-    Ok(ReloadOutcome::Applied)
+    ReloadOutcome::Applied
 }
 
 /// How the configuration itself is treated; `None` where nobody has asked for that.
@@ -236,8 +302,8 @@ async fn read(
         let patient = began.elapsed() < MOVE_LIMIT;
         let reading = task::spawn_blocking(move || attempt_to_read(&basis, &old, &paths, patient));
         match timeout(READ_LIMIT, reading).await {
-            Ok(Ok(Some((touched, candidate)))) => {
-                store.touch(touched);
+            Ok(Ok(Some((held, touched, candidate)))) => {
+                store.attempted(held, touched);
                 return Ok(candidate?);
             }
             Ok(Ok(None)) if began.elapsed() >= WRITE_LIMIT => {
@@ -264,15 +330,36 @@ fn attempt_to_read(
     old: &Snapshot,
     paths: &[(bool, PathBuf)],
     patient: bool,
-) -> Option<(Touched, Result<Candidate, ConfigError>)> {
+) -> Option<(Fingerprint, Touched, Result<Candidate, ConfigError>)> {
     let print = || Fingerprint::take(paths.iter().map(|(_, path)| path.as_path()));
     let before = print();
     let is_gone = |(known, path): &(bool, PathBuf)| patient && *known && !path.exists();
     if paths.iter().any(|(_, path)| is_fresh(path)) || paths.iter().any(is_gone) {
         return None;
     }
-    let candidate = candidate(basis, old);
-    (print() == before).then_some(candidate)
+    let (touched, candidate) = candidate(basis, old);
+    if print() != before {
+        return None;
+    }
+    let candidate = candidate.map(|it| {
+        let files = hashes(paths, &before, &touched, &it.snapshot);
+        Candidate { files, ..it }
+    });
+    Some((before, touched, candidate))
+}
+
+fn hashes(
+    paths: &[(bool, PathBuf)],
+    held: &Fingerprint,
+    touched: &Touched,
+    snapshot: &Snapshot,
+) -> FileHashes {
+    let known = paths.iter().map(|(_, path)| (path.clone(), held.of(path)));
+    // What is included or referred to may be so for the first time.
+    let referred = Fingerprint::take(snapshot.references().map(Path::new));
+    let new = touched.read.all().chain(referred.all());
+    let new = new.map(|(path, hash)| (path.clone(), Some(hash)));
+    known.chain(new).chain(touched.matches()).collect()
 }
 
 /// Whether a file ends where those end that are being written, and was written just now.
@@ -322,7 +409,7 @@ fn candidate_of(
         snapshot = snapshot.started_for(LastGood::clone(last_good));
     }
     snapshot = snapshot.waiting_for_restart(pending.clone());
-    Ok(Candidate { snapshot, changes, pending, sections: changed })
+    Ok(Candidate { snapshot, changes, pending, sections: changed, files: FileHashes::new() })
 }
 
 /// What differs from the configuration in force.

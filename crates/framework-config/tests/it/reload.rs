@@ -1,8 +1,10 @@
 //! One configuration takes the place of another, as a whole or not at all.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,9 +13,10 @@ use std::{
 };
 
 use framework_config::{
-    Config, ConfigHandle, LiveConfig, Prepared, ReloadError, ReloadOutcome, ReloadRecord, Settings,
-    Sources,
+    Config, ConfigHandle, LiveConfig, Prepared, ReloadError, ReloadOutcome, ReloadRecord,
+    ReloadTrigger, Settings, Sources,
 };
+use futures_util::FutureExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -125,7 +128,7 @@ async fn the_same_once_more_is_no_change() {
     // A default that is written out, and another line, are the same configuration.
     let record = rig.reload_with("\n\n[input]\nqueue = 1\nsame = 0\n").await;
     assert_eq!((label(&record), record.generation), ("unchanged", 1));
-    assert!(futures_util::future::FutureExt::now_or_never(changes.next()).is_none());
+    assert!(changes.next().now_or_never().is_none());
     assert!(rig.handle.history().is_empty());
     let origin = rig.handle.report().unwrap();
     let origin = origin.entries().find(|entry| entry.key == "input.queue").unwrap();
@@ -236,6 +239,82 @@ async fn a_panic_in_an_owner_is_a_veto_before_and_a_late_fault_after_the_swap() 
 }
 
 #[tokio::test]
+async fn what_was_prepared_comes_into_force_when_it_is_committed_and_no_other() {
+    let rig = Rig::new("");
+    let (done, undone) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let count = (Arc::clone(&done), Arc::clone(&undone));
+    let _owner = rig.input.on_reload("input", move |_, _| {
+        let (done, undone) = count.clone();
+        let add = |to: Arc<AtomicUsize>| move || _ = to.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(Prepared::new(add(done)).or_abort(add(undone))) }
+    });
+    let counts = || (done.load(Ordering::Relaxed), undone.load(Ordering::Relaxed));
+    rig.write("[input]\nqueue = 1\n");
+    let given_up = rig.handle.prepare_reload(ReloadTrigger::Call).await.unwrap();
+    assert_eq!((given_up.outlook().label(), given_up.changes().len()), ("acceptable", 1));
+    drop(given_up);
+    assert_eq!((rig.queues(), rig.generation(), counts()), ((0, 0), 1, (0, 1)));
+    assert!(rig.handle.history().is_empty());
+
+    let prepared = rig.handle.prepare_reload(ReloadTrigger::Call).await.unwrap();
+    rig.write("[input]\nqueue = 2\n");
+    let mut other = pin!(rig.handle.reload());
+    assert!(other.as_mut().now_or_never().is_none(), "two reloads at a time");
+    assert_eq!((rig.queues(), counts()), ((0, 0), (0, 1)));
+    let record = prepared.commit();
+    assert_eq!((label(&record), rig.queues(), counts()), ("applied", (1, 0), (1, 1)));
+    assert_eq!(label(&other.await), "applied");
+    assert_eq!((rig.queues(), rig.generation()), ((2, 0), 3));
+
+    let same = rig.handle.prepare_reload(ReloadTrigger::Call).await.unwrap();
+    assert_eq!(same.outlook().label(), "unchanged");
+    assert_eq!(label(&same.commit()), "unchanged");
+}
+
+#[tokio::test]
+async fn what_cannot_be_prepared_is_in_the_history() {
+    let rig = Rig::new("");
+    rig.write("[input]\nqueue = \"many\"\n");
+    let refused = rig.handle.prepare_reload(ReloadTrigger::Signal).await.unwrap_err();
+    assert_eq!((label(&refused), refused.trigger), ("invalid", ReloadTrigger::Signal));
+    let history = rig.handle.history();
+    assert_eq!(history.len(), 1);
+    assert!(Arc::ptr_eq(&history[0], &refused));
+}
+
+#[tokio::test]
+async fn two_that_have_read_the_same_files_say_so() {
+    let rig = Rig::new("include = [\"conf.d/*.toml\"]\n");
+    let files = async || {
+        let prepared = rig.handle.prepare_reload(ReloadTrigger::Call).await.unwrap();
+        let files = prepared.files().map(|(path, hash)| (path.to_owned(), hash));
+        files.collect::<BTreeMap<_, _>>()
+    };
+    let before = files().await;
+    assert_eq!(before[&rig.file()], files().await[&rig.file()]);
+    assert_eq!(before[&rig.file().with_extension("yaml")], None);
+    // Each of them is another configuration than before.
+    let queue = rig.directory.path().join("queue");
+    let reference = format!("${{file:{}}}", queue.display());
+    let text = "include = [\"conf.d/*.toml\"]\n[input]\nqueue = ";
+    rig.write(&format!("{text}\"{reference}\"\n"));
+    fs::write(&queue, "1").unwrap();
+    let changed = files().await;
+    assert_ne!(changed[&rig.file()], before[&rig.file()]);
+    assert_eq!(rig.handle.reload().await.outcome.label(), "applied");
+    let referred = files().await;
+    fs::write(&queue, "2").unwrap();
+    assert_ne!(files().await[&queue], referred[&queue]);
+    let pattern = rig.directory.path().join("conf.d/*.toml");
+    let none = files().await[&pattern];
+    fs::create_dir(rig.directory.path().join("conf.d")).unwrap();
+    fs::write(rig.directory.path().join("conf.d/new.toml"), "").unwrap();
+    let one = files().await;
+    assert_ne!(one[&pattern], none);
+    assert!(one[&rig.directory.path().join("conf.d/new.toml")].is_some());
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_and_changes_nothing() {
     let rig = Rig::new("");
     let undone = Arc::new(AtomicUsize::new(0));
@@ -312,7 +391,7 @@ async fn a_watcher_sees_its_own_section_and_takes_many_changes_for_one() {
     }
     let changed = changes.next().await;
     assert_eq!((changed.old.queue, changed.new.queue), (0, 3));
-    assert!(futures_util::future::FutureExt::now_or_never(changes.next()).is_none());
+    assert!(changes.next().now_or_never().is_none());
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ use crate::{
 mod commands;
 mod shown;
 
-pub use self::commands::{ClusterCommands, RollFailed};
+pub use self::commands::{ClusterCommands, ReadyWorker, RollFailed};
 
 use self::{
     commands::{Command, News},

@@ -17,9 +17,9 @@ pub enum Request {
     Stop,
     /// Read the configuration again.
     Reload {
-        /// Only say what would change.
+        /// How far to go.
         #[serde(default)]
-        dry_run: bool,
+        how: ReloadHow,
     },
     /// Start everything again, without a moment in which nobody serves.
     Restart,
@@ -48,6 +48,27 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         level: Option<String>,
     },
+}
+
+/// How far a reload goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ReloadHow {
+    /// To the end, and say what became of it.
+    #[default]
+    Now,
+    /// As soon as may be, and say only that it was heard.
+    Soon,
+    /// Only say what would change.
+    DryRun,
+    /// Do all of it that can fail, and wait for [`Commit`](Self::Commit) or
+    /// [`Abandon`](Self::Abandon): so the primary of a cluster asks its workers.
+    Prepare,
+    /// Put into force what was prepared.
+    Commit,
+    /// Give up what was prepared.
+    Abandon,
 }
 
 /// One line of an answer.

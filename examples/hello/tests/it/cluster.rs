@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -185,6 +186,74 @@ fn a_reload_is_for_all_workers_or_none_and_changes_their_number() {
     for _ in 0..20 {
         assert_eq!(get(&daemon.http(), "/").body, "hello", "slots without a worker are lent");
     }
+}
+
+/// What each worker says of a key of its configuration, and of its last reload.
+fn in_force(daemon: &Daemon, key: &str) -> Vec<(Value, Value)> {
+    let mut file = PathBuf::new();
+    // There is one in a second.
+    until("a dump", || {
+        file = daemon.place.path().join(daemon.ask(&["dump"]).out.trim());
+        file.is_file()
+    });
+    let dump: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let workers = dump["workers"].as_array().unwrap().iter().map(|it| &it["answer"]);
+    let value = |worker: &Value| {
+        let entries = worker["config"]["values"].as_array().unwrap();
+        entries.iter().find(|entry| entry["key"] == key).unwrap()["value"].clone()
+    };
+    let last = |worker: &Value| {
+        let reloads = worker["reloads"].as_array().unwrap();
+        reloads.last().map_or(Value::Null, |it| it["outcome"].clone())
+    };
+    workers.map(|worker| (value(worker), last(worker))).collect()
+}
+
+#[test]
+fn a_file_that_changes_is_read_by_all_workers_or_by_none_whoever_notices_it() {
+    let place = Place::new().file("config/app.toml", "[cluster]\nworkers = 2\n");
+    // One of them makes something else of the same file.
+    let differs = "cluster.slots.1.env.INTERVAL=seldom";
+    let args = ["--cluster", "--set", "cluster.min_ready=0s", "--set", differs];
+    let daemon = Daemon::start_with(place, &args);
+    assert!(all_ready(&daemon, 2));
+    let config = daemon.place.path().join("config/app.toml");
+    let write = |workers: usize, interval: &str| {
+        let text = format!("[cluster]\nworkers = {workers}\nhealth_interval = \"{interval}\"\n");
+        fs::write(&config, text).unwrap();
+    };
+    let interval = || in_force(&daemon, "cluster.health_interval");
+    write(2, "9s");
+    until("both workers take it", || interval() == vec![("9s".into(), "applied".into()); 2]);
+
+    write(2, "${env:INTERVAL:-8s}");
+    until("it is refused", || daemon.status()["last_reload"]["outcome"] == "invalid");
+    let refused = [("9s".into(), "applied".into()), ("9s".into(), "invalid".into())];
+    assert_eq!(interval(), refused);
+
+    // The number of workers is for the primary, which watches no file itself.
+    write(3, "9s");
+    until("three workers", || all_ready(&daemon, 3));
+}
+
+#[test]
+fn workers_that_find_different_contents_in_a_file_all_keep_what_they_have() {
+    let place = Place::new().file("config/app.toml", "[cluster]\nworkers = 2\n");
+    let args = ["--cluster", "--set", "config.watch=false", "--set", "cluster.min_ready=0s"];
+    let daemon = Daemon::start_with(place, &args);
+    assert!(all_ready(&daemon, 2));
+    // Each of them has its slot in it.
+    let own = "[cluster]\nenv.OWN = \"${file:/proc/self/environ}\"\n";
+    fs::write(daemon.place.path().join("config/app.toml"), own).unwrap();
+    let refused = daemon.ask(&["reload"]);
+    assert_eq!(refused.code, Some(78), "{refused:?}");
+    assert!(refused.err.contains("`/proc/self/environ` changes all the while"), "{refused:?}");
+    // Who still held what it had prepared would have this wait.
+    let would = daemon.ask(&["reload", "--dry-run"]);
+    assert_eq!(would.code, Some(0), "{would:?}");
+    assert_eq!(in_force(&daemon, "cluster.health_interval"), vec![("30s".into(), Value::Null); 2]);
+    fs::write(daemon.place.path().join("config/app.toml"), "[cluster]\nworkers = 2\n").unwrap();
+    assert_eq!(daemon.ask(&["reload"]).code, Some(0));
 }
 
 #[test]

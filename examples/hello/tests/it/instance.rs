@@ -255,6 +255,31 @@ fn a_service_manager_is_told_of_each_step() {
     assert!(text.starts_with("error[E0809]: the process cannot go into the background"), "{text}");
 }
 
+#[test]
+fn a_service_manager_hears_of_the_end_of_each_reload_of_a_cluster() {
+    let place = Place::new().file("config/app.toml", "");
+    let mut manager = Manager::at(&place);
+    let set = ["--set", "config.watch=false"];
+    let args = [&["serve", "--cluster=2", "--pid-file", "app.pid"][..], &set].concat();
+    let mut command = place.command(&args);
+    command.env("NOTIFY_SOCKET", place.path().join("notify"));
+    let config = place.path().join("config/app.toml");
+    let running = Running::start(command);
+    manager.until("READY=1");
+    for (text, code) in [("", 0), ("nonsense", 78)] {
+        fs::write(&config, text).unwrap();
+        let reloaded = place.run(&["reload", "--pid-file", "app.pid"]);
+        assert_eq!(reloaded.code, Some(code), "{reloaded:?}");
+        manager.until("RELOADING=1");
+        manager.until("READY=1");
+        running.signal(Signal::HUP);
+        manager.until("RELOADING=1");
+        manager.until("READY=1");
+    }
+    running.signal(Signal::TERM);
+    assert_eq!(running.ends_within(LIMIT).code, Some(0));
+}
+
 /// The command that hands `socket` over as systemd does: as descriptor 3, to this very process.
 fn handing_over(place: &Place, socket: &TcpListener, names: &str) -> (Command, OwnedFd) {
     // Away from where it goes, and as a number that every shell can spell.

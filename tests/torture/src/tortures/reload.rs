@@ -10,6 +10,7 @@ use std::{
 use rand::{RngExt as _, rngs::StdRng};
 use rustix::process::Signal;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::{Instant, interval, sleep};
 
 use super::cluster;
@@ -89,15 +90,16 @@ fn plan(
 pub(crate) async fn storm(setting: Setting) -> Result<Verdict, BoxError> {
     let mut verdict = Verdict::default();
     let one = cluster::soon(setting.program("target")?);
-    stormed(setting, &mut verdict, ("one process", 1), one).await?;
-    stormed(setting, &mut verdict, ("a cluster", 2), cluster::program(setting, 2)?).await?;
+    stormed(setting, &mut verdict, ("one process", None), one).await?;
+    let two = cluster::program(setting, 2)?.set("cluster.slots.1.env.REFUSES", "true");
+    stormed(setting, &mut verdict, ("a cluster", Some(2)), two).await?;
     Ok(verdict)
 }
 
 async fn stormed(
     setting: Setting,
     verdict: &mut Verdict,
-    (what, workers): (&str, usize),
+    (what, workers): (&str, Option<usize>),
     program: Program,
 ) -> Result<(), BoxError> {
     let (mut random, storms) = (setting.random(31), setting.times(1, 30));
@@ -112,7 +114,13 @@ async fn stormed(
     let (mut signals, mut applied, mut slowest) = (0, 0, Duration::ZERO);
     let before = process.memory()?;
     for storm in 0..storms {
-        let (from, said) = (seen(&dial).await?.generation, process.log().len());
+        let from = seen(&dial).await?.generation;
+        // What was asked for before is through, and told.
+        process.place().configure("[left\n")?;
+        let said = process.log().len();
+        process.signal(Signal::HUP)?;
+        process.log().until_any(said, &STAYS).await?;
+        let said = process.log().len();
         let began = Instant::now();
         signals += hail(&process, &mut random).await?;
         let last = FORBIDDEN / 2 + u64::try_from(storm)?;
@@ -123,11 +131,20 @@ async fn stormed(
         verdict.require(in_force, || format!("the last content never came to {what}"));
         let (took, now) = (began.elapsed().as_secs_f64(), seen(&dial).await?);
         applied += now.generation - from;
-        let tried = reloads(&process, said, workers);
+        let lines = process.log().from(said);
+        let tried = reloads(&lines, workers);
         verdict.figure(format_args!("{tried} reloads in {took:.1} s"));
-        let rate = f64::from(u32::try_from(tried)?) / took;
-        verdict
-            .require(rate <= 11.0, || format!("{what} was reloaded {rate:.1} times in a second"));
+        // One at the beginning, and one after each tenth of a second.
+        let most = 1.0 + took * 10.0;
+        verdict.require(f64::from(u32::try_from(tried)?) <= most, || {
+            format!("{what} was reloaded {tried} times in {took:.2} s")
+        });
+        if let Some(workers) = workers {
+            as_one(verdict, &lines, workers);
+        }
+    }
+    if let Some(workers) = workers {
+        refused_by_one(verdict, &process, workers).await?;
     }
     let (after, rate) = (process.memory()?, load.rate());
     let history = load.stop().await;
@@ -143,16 +160,53 @@ async fn stormed(
     cluster::stop(process, verdict).await
 }
 
-/// How often the configuration was read again since the log had so many lines. What is refused is said
-/// once, and what comes into force by each that it comes into force in.
-fn reloads(process: &Process, said: usize, each: usize) -> usize {
-    let lines = process.log().from(said);
-    let of = |words: [&str; 2]| {
-        let says = |line: &&Line| words.iter().any(|word| line.text.contains(word));
-        lines.iter().filter(says).count()
+/// What is said of a reload that is refused: by one process, and by the primary of a cluster.
+const STAYS: [&str; 2] =
+    ["the old configuration stays in force", "the configuration stays as it is"];
+
+/// What is said of one that is not.
+const IN_FORCE: &str = "another configuration is in force";
+
+/// How often the configuration was read again. Of a cluster, its primary says so once.
+fn reloads(lines: &[Line], workers: Option<usize>) -> usize {
+    let through = match workers {
+        None => [IN_FORCE, "the configuration is what it was", STAYS[0]].to_vec(),
+        Some(_) => ["the workers have read their configuration again", STAYS[1]].to_vec(),
     };
-    let taken = of(["another configuration is in force", "the configuration is what it was"]);
-    of(["the old configuration stays in force", "the configuration stays as it is"]) + taken / each
+    let says = |line: &&Line| through.iter().any(|words| line.text.contains(words));
+    lines.iter().filter(says).count()
+}
+
+/// Has the workers read a configuration that one of them refuses.
+async fn refused_by_one(
+    verdict: &mut Verdict,
+    process: &Process,
+    workers: usize,
+) -> Result<(), BoxError> {
+    let (one, said) = (text(1, true), process.log().len());
+    process.place().configure(one.replace("true", "\"${env:REFUSES:-false}\""))?;
+    process.signal(Signal::HUP)?;
+    let line = process.log().until_any(said, &STAYS).await?;
+    verdict.require(line.text.contains("worker 1"), || {
+        format!("the worker that refuses is not named: {}", line.text)
+    });
+    as_one(verdict, &process.log().from(said), workers);
+    Ok(())
+}
+
+/// Requires that each configuration that came into force did so in all workers, in place of the same
+/// one.
+fn as_one(verdict: &mut Verdict, lines: &[Line], workers: usize) {
+    let mut changes: BTreeMap<String, usize> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.text.contains(IN_FORCE)) {
+        let said = serde_json::from_str::<Value>(&line.text).unwrap_or_default();
+        *changes.entry(said["fields"]["changes"].to_string()).or_default() += 1;
+    }
+    for (change, seen) in changes {
+        verdict.require(seen % workers == 0, || {
+            format!("of {workers} workers, {seen} took this alone: {change}")
+        });
+    }
 }
 
 /// Whether the configuration with this number comes into force within `limit`, in all workers that

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     Exit, ShutdownSettings,
     args::ServeArgs,
-    cluster::{Clustered, Hooks, PrimaryModule, WorkerModule},
+    cluster::{Clustered, Hooks, PrimaryModule, Reloading, Undecided, WorkerModule},
     codes,
     manager::{HandedOver, HandedOverModule},
     operator::Operator,
@@ -226,6 +226,7 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
             runtime: runtime.handle().clone(),
             succession: (!is_worker).then_some((succession, own_sockets)),
             operator: Arc::downgrade(&operator),
+            undecided: Undecided::new(is_worker),
         }));
     }
     Ok(Start::Here(Box::new(Served {
@@ -281,7 +282,7 @@ impl Leading {
             operator: Arc::downgrade(operator),
             started: Instant::now(),
             succession,
-            reloading: Clustered::reloading(Arc::downgrade(operator)),
+            reloading: Reloading::new(Arc::downgrade(operator)),
         };
         Ok((app, clustered))
     }

@@ -10,7 +10,11 @@ use tokio::sync::{mpsc, watch};
 use super::{
     ClusterFailed, ClusterSettings, Directory, Operators, Processes, Shown, SlotSockets, operate,
 };
-use crate::{ControlHandler, Progress, Refused, Request, cluster::merge_metrics};
+use crate::{
+    ControlHandler, Progress, Refused, Request,
+    cluster::{merge_metrics, supervisor::WorkerId},
+    ipc::Peer,
+};
 
 /// How long all workers together may take to answer an operator.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -107,13 +111,23 @@ impl ClusterCommands {
         let _ = self.commands.send(Command::Adopt(Box::new(settings), workers)).await;
     }
 
+    /// The workers that are ready now, one in each slot: for those who have more than one thing to
+    /// ask of the same ones.
+    #[must_use]
+    pub fn ready_workers(&self) -> Vec<ReadyWorker> {
+        let ready = self.directory.ready().into_iter();
+        ready.map(|(slot, (id, peer))| ReadyWorker { slot, id, peer }).collect()
+    }
+
+    /// Whether `worker` is still the one that serves in its slot.
+    #[must_use]
+    pub fn is_ready(&self, worker: &ReadyWorker) -> bool {
+        self.directory.ready().get(&worker.slot).is_some_and(|(id, _)| *id == worker.id)
+    }
+
     /// Asks every worker that is ready, and returns the answers by slot.
     pub async fn ask_all(&self, request: &Request) -> Vec<(u32, Result<Value, Refused>)> {
-        let ready = self.directory.ready();
-        let asked = ready.into_iter().map(|(slot, (_, peer))| async move {
-            (slot, operate(&peer, request, ANSWER_LIMIT).await)
-        });
-        futures_util::future::join_all(asked).await
+        ReadyWorker::ask_each(&self.ready_workers(), request).await
     }
 
     /// The metrics of all workers in one text, each with its slot as the label `worker`, and those
@@ -148,6 +162,33 @@ impl ClusterCommands {
     #[must_use]
     pub fn sockets(&self) -> &SlotSockets {
         &self.sockets
+    }
+}
+
+/// A worker that was ready when this was [got](ClusterCommands::ready_workers).
+#[derive(Clone, Debug)]
+pub struct ReadyWorker {
+    slot: u32,
+    id: WorkerId,
+    peer: Peer,
+}
+
+impl ReadyWorker {
+    /// Its slot, from 0.
+    #[must_use]
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Asks all of these `workers` at the same time, and returns the answers by slot; each has 20 s.
+    pub async fn ask_each(
+        workers: &[Self],
+        request: &Request,
+    ) -> Vec<(u32, Result<Value, Refused>)> {
+        let asked = workers.iter().map(|worker| async move {
+            (worker.slot, operate(&worker.peer, request, ANSWER_LIMIT).await)
+        });
+        futures_util::future::join_all(asked).await
     }
 }
 
