@@ -6,6 +6,6 @@ mod worker;
 
 pub(crate) use self::{
     primary::{Clustered, PrimaryModule},
-    reload::{Reloading, Undecided},
+    reload::{Reloading, Undecided, monotonic_micros},
     worker::{Hooks, WorkerModule, keep_primary_informed},
 };

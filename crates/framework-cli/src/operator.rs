@@ -42,6 +42,12 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     fn request_reload(&self);
 
     fn reload(&self, how: ReloadHow) -> Result<Value, Refused>;
+    /// Whether there was a reload since then, in microseconds of the monotonic clock.
+    fn has_reloaded_since(&self, _then: u64) -> bool {
+        false
+    }
+    /// Puts back what was in force before the reload of this number.
+    fn take_back(&self, number: u64, cause: &str) -> Result<Value, Refused>;
 
     /// For people.
     fn status(&self) -> Value;
@@ -203,14 +209,22 @@ impl Operator {
     }
 
     fn reload(&self, how: ReloadHow) -> Result<Value, Refused> {
-        let target = self.demand_ready("reloads")?;
         match how {
             ReloadHow::Soon => {
                 self.request_reload();
                 return Ok(json!({}));
             }
-            ReloadHow::Now => self.tell(&[State::Reloading]),
+            ReloadHow::IfMissed { started } => {
+                if self.demand()?.has_reloaded_since(started) {
+                    self.request_reload();
+                }
+                return Ok(json!({}));
+            }
             _ => {}
+        }
+        let target = self.demand_ready("reloads")?;
+        if how == ReloadHow::Now {
+            self.tell(&[State::Reloading]);
         }
         target.reload(how)
     }
@@ -234,6 +248,9 @@ impl ControlHandler for Operator {
             Request::Status => Ok(self.demand()?.status()),
             Request::Stop => self.stop(progress),
             Request::Reload { how } => self.reload(*how),
+            Request::TakeBackReload { number, cause } => {
+                self.demand_ready("reloads")?.take_back(*number, cause)
+            }
             Request::Upgrade => self.demand_ready("upgrades")?.upgrade(progress),
             Request::Restart => self.demand_ready("restarts")?.restart(progress),
             Request::Dump => self.dump().map(|file| json!({"file": file})),

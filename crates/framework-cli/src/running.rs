@@ -38,7 +38,7 @@ pub(crate) struct Running {
     /// `None` in a worker, whose primary looks after that.
     pub(crate) succession: Option<(Succession, Arc<HandedOver>)>,
     pub(crate) operator: Weak<Operator>,
-    pub(crate) undecided: Undecided,
+    pub(crate) undecided: Arc<Undecided>,
 }
 
 impl Target for Running {
@@ -61,6 +61,10 @@ impl Target for Running {
             ReloadHow::Now => reloaded(&runtime.block_on(config.reload())),
             _ => self.undecided.take_part(how, config, runtime),
         }
+    }
+
+    fn take_back(&self, number: u64, cause: &str) -> Result<Value, Refused> {
+        self.undecided.take_back(number, cause, &self.config, &self.runtime)
     }
 
     fn status(&self) -> Value {

@@ -124,6 +124,15 @@ impl ConfigHandle {
         PreparedReload::prepare(&self.store, trigger, alone).await
     }
 
+    /// Puts the configuration before the one in force back, and keeps that one from coming into
+    /// force again, as if it had failed its probation because of `cause`: for a process beside which
+    /// another one failed with it. `None` if there is nothing to go back to: without a
+    /// [probation](crate::ConfigSettings::confirm), or after the start.
+    pub async fn take_back(&self, cause: String) -> Option<Arc<ReloadRecord>> {
+        let trial = self.store.probation.take()?;
+        Some(self.go_back(&trial, cause).await)
+    }
+
     /// Asks for a reload and does not wait: the application's configuration module runs it as soon
     /// as it can. However often this is called meanwhile, one reload follows. In a worker of a
     /// cluster, it is one of all workers. Can be called from any thread, with or without a runtime.

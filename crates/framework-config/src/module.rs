@@ -256,7 +256,7 @@ fn begin(handle: &ConfigHandle, confirm: Duration) {
         }
         None => {
             let generation = snapshot.report().generation();
-            store.probation.begin(None, generation, Vec::new(), confirm);
+            store.probation.begin(None, generation, false, Vec::new(), confirm);
         }
     }
 }

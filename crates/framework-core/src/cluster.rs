@@ -30,6 +30,14 @@ pub enum ClusterQuestion {
     /// Reload the configuration, in all workers or in none, as soon as that can be. The answer says
     /// only that it was heard.
     Reload,
+    /// Do so if all others have since this process was started: what they have read then, it may
+    /// not have.
+    ReloadIfMissed,
+    /// Put the configuration before the last reload back, in all workers. The answer is JSON.
+    TakeBackReload {
+        /// What the new one did to this worker.
+        cause: String,
+    },
     /// How much is logged? With a filter: that much, from now on. The answer is JSON.
     LogLevel(Option<String>),
 }

@@ -136,7 +136,7 @@ fn listening(cx: &Context, commands: &ClusterCommands) {
 // ===== impl Clustered =====
 
 impl Clustered {
-    fn ask_all(&self, request: &Request) -> Vec<(u32, Result<Value, Refused>)> {
+    pub(super) fn ask_all(&self, request: &Request) -> Vec<(u32, Result<Value, Refused>)> {
         self.runtime.block_on(self.commands.ask_all(request))
     }
 
@@ -178,6 +178,14 @@ impl Target for Clustered {
             ReloadHow::Now => self.reload_all(),
             _ => Err(Refused::new(Exit::Usage.code(), "a cluster decides that by itself")),
         }
+    }
+
+    fn has_reloaded_since(&self, then: u64) -> bool {
+        self.reloading.is_newer_than(then)
+    }
+
+    fn take_back(&self, number: u64, cause: &str) -> Result<Value, Refused> {
+        self.take_back_all(number, cause)
     }
 
     fn status(&self) -> Value {

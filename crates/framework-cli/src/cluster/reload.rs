@@ -6,13 +6,17 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use framework_config::{ConfigHandle, PreparedReload, ReloadTrigger};
-use framework_core::is_planted;
+use framework_config::{ConfigHandle, PreparedReload, ReloadOutcome, ReloadTrigger};
+use framework_core::{Phase, is_planted};
 use framework_process::{ClusterSettings, ReadyWorker, Refused, ReloadHow, Request, State};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::{
     runtime::Handle,
@@ -44,15 +48,33 @@ const HELD: Duration = Duration::from_secs(30);
 /// How a primary reloads its workers.
 pub(crate) struct Reloading {
     errand: Arc<Errand>,
-    // A second reload would take from the workers what the first one has had them prepare.
-    turn: Mutex<()>,
+    // Held all the while: a second reload would take from the workers what the first one has had
+    // them prepare.
+    agreed: Mutex<Agreed>,
+}
+
+/// What the primary and its workers have agreed on.
+struct Agreed {
+    /// The number of the last reload; 0 before there is one, or when it was taken back.
+    number: u64,
+    /// How many there were.
+    count: u64,
+    /// When the last one came into force, in microseconds of the monotonic clock.
+    at: Option<u64>,
+    /// What the primary itself goes by.
+    settings: ClusterSettings,
+    /// What it went by before.
+    before: ClusterSettings,
 }
 
 /// What a worker has prepared, and waits to hear of.
 #[derive(Debug)]
 pub(crate) struct Undecided {
-    has_primary: bool,
+    /// When the process of a worker was started; nothing in a process of its own.
+    started: Option<u64>,
     decide: Mutex<Option<oneshot::Sender<Answer>>>,
+    /// The number of the last reload that was committed and not taken back; 0 if there is none.
+    committed: AtomicU64,
 }
 
 /// Where to say what became of what was prepared, when it is to be committed.
@@ -70,18 +92,25 @@ enum Obstacle {
 impl Reloading {
     /// Reloads the cluster of this operator, as often as that is asked for and no more than ten times
     /// in a second.
-    pub(crate) fn new(operator: Weak<Operator>) -> Self {
+    pub(crate) fn new(operator: Weak<Operator>, settings: ClusterSettings) -> Self {
         let errand = Errand::new("reload", PAUSE, move || {
             if let Some(target) = operator.upgrade().and_then(|it| it.target()) {
-                // It is logged.
+                // What comes of it is logged.
                 let _ = target.reload(ReloadHow::Now);
             }
         });
-        Self { errand, turn: Mutex::default() }
+        let before = settings.clone();
+        let agreed = Agreed { number: 0, count: 0, at: None, settings, before };
+        Self { errand, agreed: Mutex::new(agreed) }
     }
 
     pub(super) fn ask(&self) {
         self.errand.ask();
+    }
+
+    /// Whether there was a reload since `then`, by the monotonic clock.
+    pub(super) fn is_newer_than(&self, then: u64) -> bool {
+        lock(&self.agreed).at.is_some_and(|at| at >= then)
     }
 }
 
@@ -90,8 +119,15 @@ impl Reloading {
 impl Clustered {
     /// Reloads all workers or none, and says what became of it to everybody.
     pub(super) fn reload_all(&self) -> Result<Value, Refused> {
-        let _turn = lock(&self.reloading.turn);
-        let result = self.agree_and_commit();
+        // Until all workers are there, there is nobody to ask.
+        self.runtime.block_on(self.lifecycle.reached(Phase::Ready));
+        let phase = self.lifecycle.phase();
+        if phase != Phase::Ready {
+            let message = format!("the cluster is {phase}, and reloads only while it runs");
+            return Err(Refused::new(Exit::Internal.code(), message));
+        }
+        let mut agreed = lock(&self.reloading.agreed);
+        let result = self.agree_and_commit(&mut agreed);
         let status = match &result {
             Ok(record) => {
                 let outcome = record["outcome"].as_str().unwrap_or_default();
@@ -103,13 +139,44 @@ impl Clustered {
                 format!("the configuration stays as it is: {}", refused.message)
             }
         };
-        if let Some(operator) = self.operator.upgrade() {
-            operator.tell(&[State::Ready, State::Status(&status)]);
-        }
+        self.tell(&status);
         result
     }
 
-    fn agree_and_commit(&self) -> Result<Value, Refused> {
+    /// Puts what was in force before the reload of this number back, in all workers; nothing, if
+    /// that was done, or another one has come since.
+    pub(super) fn take_back_all(&self, number: u64, cause: &str) -> Result<Value, Refused> {
+        let mut agreed = lock(&self.reloading.agreed);
+        if number == 0 || agreed.number != number {
+            return Ok(json!({}));
+        }
+        agreed.number = 0;
+        let request = Request::TakeBackReload { number, cause: cause.to_owned() };
+        for (slot, answer) in self.ask_all(&request) {
+            if let Err(refused) = answer {
+                let error = refused.message;
+                tracing::error!(slot, error, "a worker keeps a configuration that is taken back");
+            }
+        }
+        agreed.settings = agreed.before.clone();
+        self.adopt(&agreed.settings);
+        tracing::error!(cause, "the workers have their configuration before again");
+        self.tell(&format!("the configuration before is in force again: {cause}"));
+        Ok(json!({}))
+    }
+
+    fn tell(&self, status: &str) {
+        if let Some(operator) = self.operator.upgrade() {
+            operator.tell(&[State::Ready, State::Status(status)]);
+        }
+    }
+
+    fn adopt(&self, settings: &ClusterSettings) {
+        let workers = settings.workers(self.workers);
+        self.runtime.block_on(self.commands.adopt(settings.clone(), workers));
+    }
+
+    fn agree_and_commit(&self, agreed: &mut Agreed) -> Result<Value, Refused> {
         if is_planted("each-for-itself") {
             return self.all_agree(&Request::Reload { how: ReloadHow::Now });
         }
@@ -118,9 +185,16 @@ impl Clustered {
             let settings = self.prepare(&workers).and_then(|()| self.settings());
             match settings {
                 Ok(settings) => {
-                    let result = self.commit(&workers);
-                    let wanted = settings.workers(self.workers);
-                    self.runtime.block_on(self.commands.adopt(settings, wanted));
+                    agreed.count += 1;
+                    agreed.number = agreed.count;
+                    let before = std::mem::replace(&mut agreed.settings, settings);
+                    let result = self.commit(&workers, agreed.number);
+                    // Nothing to go back from: what may still fail is what came before.
+                    if result.as_ref().map_or(true, |record| record["outcome"] != "unchanged") {
+                        agreed.before = before;
+                    }
+                    agreed.at = Some(monotonic_micros());
+                    self.adopt(&agreed.settings);
                     return result;
                 }
                 Err(obstacle) => {
@@ -166,9 +240,9 @@ impl Clustered {
             .ok_or_else(|| invalid("the section `cluster` makes no sense".to_owned()))
     }
 
-    fn commit(&self, workers: &[ReadyWorker]) -> Result<Value, Refused> {
+    fn commit(&self, workers: &[ReadyWorker], number: u64) -> Result<Value, Refused> {
         let mut result = Ok(json!({"outcome": "unchanged", "changes": []}));
-        let answers = self.ask(workers, ReloadHow::Commit);
+        let answers = self.ask(workers, ReloadHow::Commit { number });
         for (worker, (slot, answer)) in workers.iter().zip(answers) {
             match answer {
                 Ok(record) if result.is_ok() => result = Ok(record),
@@ -192,11 +266,51 @@ fn unsettled(path: &str) -> Refused {
     Refused::new(Exit::Invalid.code(), message)
 }
 
+/// The monotonic clock, which all processes of a machine share.
+pub(crate) fn monotonic_micros() -> u64 {
+    let now = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
 // ===== impl Undecided =====
 
 impl Undecided {
-    pub(crate) fn new(has_primary: bool) -> Self {
-        Self { has_primary, decide: Mutex::default() }
+    /// `started` is when the process of a worker was, in microseconds of the monotonic clock.
+    pub(crate) fn new(started: Option<u64>) -> Self {
+        Self { started, decide: Mutex::default(), committed: AtomicU64::new(0) }
+    }
+
+    /// When this worker was started, in microseconds of the monotonic clock.
+    pub(crate) fn started(&self) -> u64 {
+        self.started.unwrap_or_default()
+    }
+
+    /// The number of the last reload, for the primary.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed.load(Ordering::SeqCst)
+    }
+
+    /// Puts what was in force before the reload of this number back, if that was the last. Blocks.
+    pub(crate) fn take_back(
+        &self,
+        number: u64,
+        cause: &str,
+        config: &ConfigHandle,
+        runtime: &Handle,
+    ) -> Result<Value, Refused> {
+        let none = || {
+            let message = "it has started with its configuration, and has none to go back to";
+            Refused::new(Exit::Internal.code(), message)
+        };
+        let last = self.committed.compare_exchange(number, 0, Ordering::SeqCst, Ordering::SeqCst);
+        if number == 0 || last.is_err() {
+            return Err(none());
+        }
+        let record = runtime.block_on(config.take_back(cause.to_owned())).ok_or_else(none)?;
+        match &record.outcome {
+            ReloadOutcome::RolledBack { .. } => Ok(record.to_json()),
+            _ => reloaded(&record),
+        }
     }
 
     /// Does what the primary asks of this worker. Blocks.
@@ -206,7 +320,7 @@ impl Undecided {
         config: &ConfigHandle,
         runtime: &Handle,
     ) -> Result<Value, Refused> {
-        if !self.has_primary {
+        if self.started.is_none() {
             let message = "only the primary of a cluster reloads in two phases";
             return Err(Refused::new(Exit::Usage.code(), message));
         }
@@ -224,13 +338,14 @@ impl Undecided {
                 *lock(&self.decide) = Some(hold(prepared, runtime));
                 Ok(answer)
             }
-            ReloadHow::Commit => {
+            ReloadHow::Commit { number } => {
                 let lost = || {
                     let message = format!("nothing is prepared, or not for {HELD:?} any more");
                     Refused::new(Exit::Internal.code(), message)
                 };
                 let (answer, outcome) = oneshot::channel();
                 decide.and_then(|it| it.send(answer).ok()).ok_or_else(lost)?;
+                self.committed.store(number, Ordering::SeqCst);
                 runtime.block_on(outcome).unwrap_or_else(|_| Err(lost()))
             }
             _ => Ok(json!({})),
@@ -288,7 +403,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let mut live = LiveConfig::new(Sources::standard("shop").dir(directory.path()));
             let settings = live.section("cluster");
-            let (config, undecided) = (live.load().unwrap(), Arc::new(Undecided::new(true)));
+            let (config, undecided) = (live.load().unwrap(), Arc::new(Undecided::new(Some(0))));
             Self { undecided, config, settings, directory }
         }
 
@@ -308,7 +423,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_does_the_second_half_only_of_the_last_that_it_has_prepared() {
         let worker = Worker::new();
-        let refused = worker.take_part(ReloadHow::Commit).await.unwrap_err();
+        let refused = worker.take_part(ReloadHow::Commit { number: 1 }).await.unwrap_err();
         assert!(refused.message.starts_with("nothing is prepared"), "{refused}");
 
         worker.write("7s");
@@ -317,17 +432,20 @@ mod tests {
         let file = worker.directory.path().join("app.toml").display().to_string();
         assert!(answer["files"][file].is_u64(), "{answer}");
         worker.take_part(ReloadHow::Abandon).await.unwrap();
-        assert!(worker.take_part(ReloadHow::Commit).await.is_err(), "it was given up");
+        assert!(
+            worker.take_part(ReloadHow::Commit { number: 1 }).await.is_err(),
+            "it was given up"
+        );
         assert_ne!(worker.settings.get().min_ready, Duration::from_secs(7));
 
         // One that nobody came back to does not stand in the way of the next.
         worker.take_part(ReloadHow::Prepare).await.unwrap();
         let again = timeout(HELD / 2, worker.take_part(ReloadHow::Prepare));
         again.await.expect("it waits for the one before").unwrap();
-        let record = worker.take_part(ReloadHow::Commit).await.unwrap();
+        let record = worker.take_part(ReloadHow::Commit { number: 1 }).await.unwrap();
         assert_eq!(record["outcome"], "applied");
         assert_eq!(worker.settings.get().min_ready, Duration::from_secs(7));
-        assert!(worker.take_part(ReloadHow::Commit).await.is_err(), "it is done");
+        assert!(worker.take_part(ReloadHow::Commit { number: 1 }).await.is_err(), "it is done");
 
         worker.write("soon");
         let refused = worker.take_part(ReloadHow::Prepare).await.unwrap_err();
@@ -338,7 +456,7 @@ mod tests {
     #[test]
     fn a_process_of_its_own_takes_part_in_nothing() {
         let (worker, runtime) = (Worker::new(), Runtime::new().unwrap());
-        let alone = Undecided::new(false);
+        let alone = Undecided::new(None);
         let refused = alone.take_part(ReloadHow::Prepare, &worker.config, runtime.handle());
         assert_eq!(refused.unwrap_err().exit, Exit::Usage.code());
     }

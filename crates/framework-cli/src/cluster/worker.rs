@@ -14,7 +14,7 @@ use framework_process::{
 };
 use serde_json::Value;
 
-use crate::{operator::Operator, running::addresses_of, signals::Stopper};
+use crate::{cluster::Undecided, operator::Operator, running::addresses_of, signals::Stopper};
 
 /// How long a worker without a primary may go on before it is hurried.
 const ORPHAN: Duration = Duration::from_secs(3);
@@ -32,10 +32,16 @@ pub(crate) struct Hooks {
 /// Offers the sockets that the primary holds to whoever listens, and the cluster to whoever shows
 /// it.
 #[derive(Debug)]
-pub(crate) struct WorkerModule(pub(crate) Arc<WorkerLink>);
+pub(crate) struct WorkerModule {
+    pub(crate) link: Arc<WorkerLink>,
+    pub(crate) undecided: Arc<Undecided>,
+}
 
 #[derive(Debug)]
-struct View(Arc<WorkerLink>);
+struct View {
+    link: Arc<WorkerLink>,
+    undecided: Arc<Undecided>,
+}
 
 impl WorkerHooks for Hooks {
     fn stop(&self) {
@@ -73,8 +79,9 @@ impl Module for WorkerModule {
 
     fn register(self, reg: &mut Registrar<'_>) {
         reg.foundation();
-        let (sockets, view) = (Arc::clone(&self.0), Arc::new(View(Arc::clone(&self.0))));
-        let link = self.0;
+        let Self { link, undecided } = self;
+        let (sockets, view) = (Arc::clone(&link), View { link: Arc::clone(&link), undecided });
+        let view = Arc::new(view);
         reg.provide_arc::<dyn SocketSource, _, _>(move |_cx| async move { Ok(sockets as _) });
         reg.provide_arc::<dyn ClusterView, _, _>(move |_cx| async move { Ok(view as _) });
         reg.provide_arc::<WorkerLink, _, _>(move |_cx| async move { Ok(link) });
@@ -83,16 +90,24 @@ impl Module for WorkerModule {
 
 impl ClusterView for View {
     fn slot(&self) -> u32 {
-        self.0.slot()
+        self.link.slot()
     }
 
     fn ask(&self, question: ClusterQuestion) -> BoxFuture<Result<String, BoxError>> {
-        let link = Arc::clone(&self.0);
+        let (link, undecided) = (Arc::clone(&self.link), Arc::clone(&self.undecided));
         Box::pin(async move {
             let request = match question {
                 ClusterQuestion::Workers => Request::Cluster,
                 ClusterQuestion::Health => Request::Health,
                 ClusterQuestion::Reload => Request::Reload { how: ReloadHow::Soon },
+                ClusterQuestion::ReloadIfMissed => {
+                    let started = undecided.started();
+                    Request::Reload { how: ReloadHow::IfMissed { started } }
+                }
+                ClusterQuestion::TakeBackReload { cause } => {
+                    let cause = format!("in worker {}, {cause}", link.slot());
+                    Request::TakeBackReload { number: undecided.committed(), cause }
+                }
                 ClusterQuestion::Metrics { accept } => Request::Metrics { accept },
                 ClusterQuestion::LogLevel(level) => Request::LogsLevel { level },
                 other => return Err(format!("{other:?} is not understood").into()),

@@ -5,7 +5,7 @@ use std::{fs, sync::Arc, time::Duration};
 use framework_config::{Config, ConfigExt as _, Settings};
 use framework_core::{Check, Context, Health, Module, Phase, module_fn};
 use framework_observability::{HealthBoard, HealthExt as _};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +19,13 @@ const SOON: Duration = Duration::from_secs(2);
 struct FragileSettings {
     /// Whether it works.
     works: bool,
+    /// What it is called.
+    name: String,
 }
 
 impl Default for FragileSettings {
     fn default() -> Self {
-        Self { works: true }
+        Self { works: true, name: "first".to_owned() }
     }
 }
 
@@ -41,10 +43,17 @@ impl Check for Works {
     }
 }
 
-/// Is not well when its section says so.
+/// Is not well when its section says so, and does not start as long as there is a file `hold`.
 pub(crate) fn fragile() -> impl Module {
     module_fn("fragile", |reg| {
         let settings = reg.config::<FragileSettings>("fragile");
+        reg.setup("wait", |_cx| async {
+            say(&format!("process {} starts", std::process::id()));
+            while fs::exists("hold")? {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok(())
+        });
         reg.health("works", Works(settings.clone()));
         reg.run("follow", move |cx| async move {
             let mut changes = settings.watch();
@@ -52,7 +61,10 @@ pub(crate) fn fragile() -> impl Module {
                 loop {
                     tokio::select! {
                         () = cx.shutdown() => return Ok(()),
-                        changed = changes.next() => say(&format!("works {}", changed.new.works)),
+                        changed = changes.next() => {
+                            let FragileSettings { works, name } = &*changed.new;
+                            say(&format!("works {works}, named {name}"));
+                        }
                     }
                 }
             })
@@ -92,6 +104,47 @@ fn what_makes_a_module_unready_is_taken_back_in_a_running_application() {
     process.until("said: works true");
     process.signal(Signal::HUP);
     process.until("it is refused until it changes");
+    process.signal(Signal::TERM);
+    assert_eq!(process.ends_within(SOON).0, 0);
+}
+
+#[test]
+fn what_makes_a_module_of_one_worker_unready_is_taken_back_by_all() {
+    let args = "--cluster=2 --set config.watch=false --set health.fail_after=1 --set \
+                health.pass_after=1 --set cluster.slots.1.env.WORKS=false";
+    let mut process = Process::start("fragile", args);
+    process.until("test is ready");
+    let text = "[fragile]\nworks = \"${env:WORKS:-true}\"\nname = \"second\"\n";
+    process.write("config/app.toml", text);
+    process.signal(Signal::HUP);
+    process.until_each(&["said: works true, named second", "said: works false, named second"]);
+    process.until_times("said: works true, named first", 2);
+    // Both workers say so, and the primary.
+    let cause = "in worker 1, it made `fragile`: works: somebody has broken it";
+    process.until_times(cause, 3);
+    process.signal(Signal::HUP);
+    process.until("it is refused until it changes");
+    process.signal(Signal::TERM);
+    assert_eq!(process.ends_within(SOON).0, 0);
+}
+
+#[test]
+fn a_worker_that_was_not_ready_at_a_reload_reads_its_configuration_again_when_it_is() {
+    let args = "--cluster=2 --set config.watch=false --set cluster.restart.backoff=0s";
+    let mut process = Process::start("fragile", args);
+    process.until("\"workers\":\"2\"");
+    let starts = |line: &&str| line.starts_with("said: process ");
+    let first = process.seen().find(starts).unwrap().split(' ').nth(2).unwrap().to_owned();
+    process.write("hold", "");
+    kill_process(Pid::from_raw(first.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    process.until("said: process ");
+    // It has read the old one, and waits.
+    process.write("config/app.toml", "[fragile]\nname = \"second\"\n");
+    process.signal(Signal::HUP);
+    process.until("said: works true, named second");
+    process.until("the workers have read their configuration again");
+    fs::remove_file(process.path().join("hold")).unwrap();
+    process.until("said: works true, named second");
     process.signal(Signal::TERM);
     assert_eq!(process.ends_within(SOON).0, 0);
 }

@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc,
@@ -115,12 +116,29 @@ impl Process {
         }
     }
 
+    /// All lines until now.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter().map(String::as_str)
+    }
+
+    /// Where it runs.
+    pub(crate) fn path(&self) -> &Path {
+        self.place.path()
+    }
+
     /// Waits for several lines, in whatever order they come.
     pub(crate) fn until_each(&mut self, needles: &[&str]) {
         for needle in needles {
             if !self.seen.iter().any(|line| line.contains(needle)) {
                 self.until(needle);
             }
+        }
+    }
+
+    /// Waits until there were so many of a line.
+    pub(crate) fn until_times(&mut self, needle: &str, times: usize) {
+        while self.seen().filter(|line| line.contains(needle)).count() < times {
+            self.until(needle);
         }
     }
 

@@ -28,6 +28,8 @@ const MAX_QUARANTINED: usize = 16;
 pub(crate) struct Probation {
     readiness: OnceLock<Arc<dyn Readiness>>,
     running: Mutex<Option<Trial>>,
+    /// The last one, while what it was about is in force and others may still have it taken back.
+    over: Mutex<Option<Trial>>,
     begun: Notify,
     failed: Mutex<VecDeque<Quarantined>>,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Trial {
     /// What comes back if it fails; `None` for the one that the application has started with.
     pub(crate) previous: Option<Arc<Snapshot>>,
     pub(crate) generation: u64,
+    /// Whether it came into force in other processes too.
+    pub(crate) together: bool,
     /// The modules that read a section that is another than before.
     modules: Vec<String>,
     was_ready: bool,
@@ -70,6 +74,7 @@ impl Probation {
         &self,
         previous: Option<Arc<Snapshot>>,
         generation: u64,
+        together: bool,
         mut modules: Vec<String>,
         time: Duration,
     ) {
@@ -81,7 +86,7 @@ impl Probation {
             modules.extend(before.modules);
         }
         let ends = Instant::now() + time;
-        *running = Some(Trial { previous, generation, modules, was_ready, ends });
+        *running = Some(Trial { previous, generation, together, modules, was_ready, ends });
         drop(running);
         if let Some(readiness) = self.readiness.get() {
             readiness.look_closely(time);
@@ -123,8 +128,19 @@ impl Probation {
         if Instant::now() < trial.ends {
             return Some(None);
         }
-        *running = None;
+        *lock(&self.over) = running.take();
         Some(Some(Verdict::Held { ready }))
+    }
+
+    /// Keeps a configuration that has failed until it is taken back.
+    pub(crate) fn leave_to_others(&self, trial: Trial) {
+        *lock(&self.over) = Some(trial);
+    }
+
+    /// Ends the last probation, if there is anything to go back to.
+    pub(crate) fn take(&self) -> Option<Trial> {
+        let trial = lock(&self.running).take().or_else(|| lock(&self.over).take());
+        trial.filter(|trial| trial.previous.is_some())
     }
 
     fn obstacles(&self) -> Vec<Obstacle> {

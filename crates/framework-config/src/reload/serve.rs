@@ -35,6 +35,11 @@ pub(crate) async fn serve(
         }
         None => None,
     };
+    if let Some(cluster) = &cluster
+        && let Err(error) = cluster.ask(ClusterQuestion::ReloadIfMissed).await
+    {
+        tracing::warn!(error = %*error, "the cluster does not say whether it has reloaded");
+    }
     // Whatever changed between loading and now sent its event to nobody.
     if let Some(files) = &files
         && !store.was_read_from(files.seen())
@@ -48,7 +53,7 @@ pub(crate) async fn serve(
             () = changed(files.as_mut()) => ReloadTrigger::File,
             verdict = store.probation.verdict() => {
                 if allowed() {
-                    judge(&handle, verdict).await;
+                    judge(&handle, cluster.as_deref(), verdict).await;
                 }
                 continue;
             }
@@ -94,10 +99,20 @@ async fn run(
 }
 
 /// Keeps what has held, and takes back what has not.
-async fn judge(handle: &ConfigHandle, verdict: Verdict) {
+async fn judge(handle: &ConfigHandle, cluster: Option<&dyn ClusterView>, verdict: Verdict) {
     match verdict {
         Verdict::Failed { trial, obstacle } => {
-            handle.go_back(&trial, format!("it made {obstacle}")).await;
+            let cause = format!("it made {obstacle}");
+            let Some(cluster) = cluster.filter(|_| trial.together) else {
+                handle.go_back(&trial, cause).await;
+                return;
+            };
+            handle.store().probation.leave_to_others(trial);
+            let question = ClusterQuestion::TakeBackReload { cause: cause.clone() };
+            if let Err(error) = cluster.ask(question).await {
+                tracing::warn!(error = %*error, "the cluster cannot be asked: this worker goes back");
+                handle.take_back(cause).await;
+            }
         }
         Verdict::Held { ready: true } => keep(handle.store()).await,
         Verdict::Held { ready: false } => {

@@ -92,7 +92,7 @@ pub(crate) struct Findings {
 pub(crate) async fn reload(store: &Store, trigger: ReloadTrigger) -> Arc<ReloadRecord> {
     let mut findings = Findings::new(trigger);
     let outcome = match stage(store, true, &mut findings).await {
-        Ok(staged) => finish(store, staged, &mut findings),
+        Ok(staged) => finish(store, staged, false, &mut findings),
         Err(error) => ReloadOutcome::Rejected(error),
     };
     let record = findings.record(store, outcome);
@@ -133,7 +133,7 @@ pub(crate) fn commit_reload(
     staged: Staged,
     mut findings: Findings,
 ) -> Arc<ReloadRecord> {
-    let outcome = finish(store, staged, &mut findings);
+    let outcome = finish(store, staged, true, &mut findings);
     let record = findings.record(store, outcome);
     store.history.add(&record);
     record
@@ -242,8 +242,8 @@ async fn stage(store: &Store, ask: bool, findings: &mut Findings) -> Result<Stag
     Ok(Staged { candidate, prepared, old })
 }
 
-/// Puts what was staged into force.
-fn finish(store: &Store, staged: Staged, findings: &mut Findings) -> ReloadOutcome {
+/// Puts what was staged into force; `together` with other processes, or alone.
+fn finish(store: &Store, staged: Staged, together: bool, findings: &mut Findings) -> ReloadOutcome {
     if staged.candidate.changes.is_empty() {
         let outcome = staged.told();
         // The same values, but they may stand on other lines than before.
@@ -261,7 +261,7 @@ fn finish(store: &Store, staged: Staged, findings: &mut Findings) -> ReloadOutco
         };
         let modules = sections.iter().flat_map(readers).collect();
         let previous = (!settings.confirm.is_zero()).then_some(old);
-        store.probation.begin(previous, generation, modules, settings.confirm);
+        store.probation.begin(previous, generation, together, modules, settings.confirm);
     }
     ReloadOutcome::Applied
 }

@@ -10,7 +10,11 @@ use framework_config::{
     Config, ConfigHandle, ConfigSettings, LiveConfig, Obstacle, Prepared, Readiness, ReloadRecord,
     Sources,
 };
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::reload::Limits;
 
@@ -131,6 +135,21 @@ async fn a_second_change_on_probation_goes_back_to_what_was_good() {
     rig.ready.fails("input");
     assert_eq!(rig.next().await, Some("rolled_back"));
     assert_eq!(rig.input.get().queue, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_may_have_a_configuration_taken_back_on_probation_and_after_it() {
+    let mut rig = Rig::new("config.confirm=10s");
+    assert!(rig.handle.take_back("failed elsewhere".to_owned()).await.is_none());
+    for wait in [Duration::ZERO, Duration::from_secs(60)] {
+        assert!(rig.reload_with(&format!("{BAD}same = {}\n", wait.as_secs())).await.is_applied());
+        sleep(wait).await;
+        let record = rig.handle.take_back("failed elsewhere".to_owned()).await.unwrap();
+        assert_eq!((record.outcome.label(), rig.input.get().queue), ("rolled_back", 1));
+        assert_eq!(rig.next().await, Some("rolled_back"));
+        let again = rig.handle.take_back("failed elsewhere".to_owned()).await;
+        assert!(again.is_none(), "there is one to go back to");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,14 @@ pub enum Request {
         #[serde(default)]
         how: ReloadHow,
     },
+    /// Put the configuration before the reload of this number back into force: so a worker of a
+    /// cluster asks its primary, and that one its workers.
+    TakeBackReload {
+        /// The number, as in [`ReloadHow::Commit`].
+        number: u64,
+        /// What the new configuration did.
+        cause: String,
+    },
     /// Start everything again, without a moment in which nobody serves.
     Restart,
     /// As [`Restart`](Self::Restart), with the binary that is on the disk now.
@@ -60,13 +68,21 @@ pub enum ReloadHow {
     Now,
     /// As soon as may be, and say only that it was heard.
     Soon,
+    /// As [`Soon`](Self::Soon), if there was one since a worker was started.
+    IfMissed {
+        /// When that was, in microseconds of the system's monotonic clock.
+        started: u64,
+    },
     /// Only say what would change.
     DryRun,
     /// Do all of it that can fail, and wait for [`Commit`](Self::Commit) or
     /// [`Abandon`](Self::Abandon): so the primary of a cluster asks its workers.
     Prepare,
-    /// Put into force what was prepared.
-    Commit,
+    /// Put into force what was prepared, as the reload of this number.
+    Commit {
+        /// The number, from 1.
+        number: u64,
+    },
     /// Give up what was prepared.
     Abandon,
 }

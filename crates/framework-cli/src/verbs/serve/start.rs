@@ -34,7 +34,9 @@ use super::{
 use crate::{
     Exit, ShutdownSettings,
     args::ServeArgs,
-    cluster::{Clustered, Hooks, PrimaryModule, Reloading, Undecided, WorkerModule},
+    cluster::{
+        Clustered, Hooks, PrimaryModule, Reloading, Undecided, WorkerModule, monotonic_micros,
+    },
     codes,
     manager::{HandedOver, HandedOverModule},
     operator::Operator,
@@ -53,6 +55,8 @@ pub(super) enum Start {
 
 /// What the process is given by whoever has started it.
 struct Given {
+    /// When the process was, in microseconds of the monotonic clock.
+    started: u64,
     blocked: BlockedSignals,
     worker: Option<WorkerEnd>,
     predecessor: Option<Predecessor>,
@@ -87,6 +91,7 @@ struct Leading {
 impl Given {
     /// To be called first: before there is a thread, and before anything is opened.
     fn take(args: &ServeArgs) -> Result<Self, Refusal> {
+        let started = monotonic_micros();
         // Before all else: a signal that comes now must not be lost.
         let blocked = BlockedSignals::block()
             .map_err(|error| refused(&codes::SYSTEM, "cannot block signals", &error))?;
@@ -99,12 +104,12 @@ impl Given {
             let taken = Privileges::of(user, args.group.as_deref()).and_then(|it| it.take());
             taken.map_err(|error| not_that_user(&error))?;
         }
-        Ok(Self { blocked, worker, predecessor, notifier, watchdog, sockets })
+        Ok(Self { started, blocked, worker, predecessor, notifier, watchdog, sockets })
     }
 }
 
 pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal> {
-    let Given { blocked, worker, predecessor, notifier, watchdog, mut sockets } =
+    let Given { started, blocked, worker, predecessor, notifier, watchdog, mut sockets } =
         Given::take(args)?;
     let (name, is_worker) = (app.name(), worker.is_some());
     let to_detach = args.detach && !is_worker && predecessor.is_none();
@@ -144,6 +149,7 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
     };
     let own_sockets = HandedOver::new(own_sockets, notifier.clone());
     own_sockets.set_beside_predecessor(predecessor.is_some());
+    let undecided = Arc::new(Undecided::new(worker.is_some().then_some(started)));
     let (mut role, prepared) = match worker {
         Some(end) => {
             let stopper = early.as_ref().map(Signals::stopper).expect("workers do not detach");
@@ -152,7 +158,10 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
             let link = end
                 .join(Arc::new(hooks))
                 .map_err(|error| refused(&codes::SYSTEM, "cannot speak to the primary", &error))?;
-            let prepared = configured.prepare(level, WorkerModule(Arc::clone(&link)));
+            let prepared = configured.prepare(
+                level,
+                WorkerModule { link: Arc::clone(&link), undecided: Arc::clone(&undecided) },
+            );
             let metrics = Arc::clone(&prepared.metrics);
             let (heartbeat, detached) = (cluster.heartbeat, args.detach);
             (Role::Worker(Box::new(Worker { link, metrics, heartbeat, detached })), prepared)
@@ -226,7 +235,7 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
             runtime: runtime.handle().clone(),
             succession: (!is_worker).then_some((succession, own_sockets)),
             operator: Arc::downgrade(&operator),
-            undecided: Undecided::new(is_worker),
+            undecided,
         }));
     }
     Ok(Start::Here(Box::new(Served {
@@ -257,6 +266,7 @@ impl Leading {
     ) -> Result<(ReadyApp, Clustered), Refusal> {
         let Self { name, workers, cluster, shutdown, sockets, beside, notifier, sources } = self;
         let number = cluster.workers(workers);
+        let reloading = Reloading::new(Arc::downgrade(operator), cluster.clone());
         let sockets =
             SlotSockets::new(cluster.accept, &cluster.shared).inherit(sockets).stored_by(notifier);
         let sockets = if beside { sockets.beside_predecessor() } else { sockets };
@@ -282,7 +292,7 @@ impl Leading {
             operator: Arc::downgrade(operator),
             started: Instant::now(),
             succession,
-            reloading: Reloading::new(Arc::downgrade(operator)),
+            reloading,
         };
         Ok((app, clustered))
     }
