@@ -219,8 +219,14 @@ impl Clustered {
     /// Has all workers prepare, and compares what they have read.
     fn prepare(&self, workers: &[ReadyWorker]) -> Result<(), Obstacle> {
         let mut read: BTreeMap<String, Value> = BTreeMap::new();
-        for (slot, answer) in self.ask(workers, ReloadHow::Prepare) {
-            let answer = answer.map_err(|refused| Obstacle::Refused(by_worker(slot, &refused)))?;
+        let answers = self.ask(workers, ReloadHow::Prepare);
+        for (worker, (slot, answer)) in workers.iter().zip(answers) {
+            let answer = match answer {
+                Ok(answer) => answer,
+                // Whoever comes in its place reads the same.
+                Err(_) if !self.commands.is_ready(worker) => continue,
+                Err(refused) => return Err(Obstacle::Refused(by_worker(slot, &refused))),
+            };
             for (path, hash) in answer["files"].as_object().into_iter().flatten() {
                 // What is different for a slot may lead to files that the others do not know.
                 let known = read.entry(path.clone()).or_insert_with(|| hash.clone());
@@ -245,8 +251,12 @@ impl Clustered {
         let answers = self.ask(workers, ReloadHow::Commit { number });
         for (worker, (slot, answer)) in workers.iter().zip(answers) {
             match answer {
-                Ok(record) if result.is_ok() => result = Ok(record),
-                Ok(_) => {}
+                Ok(record) => {
+                    // A worker that has just come has read it already.
+                    if result.as_ref().is_ok_and(|it| it["outcome"] == "unchanged") {
+                        result = Ok(record);
+                    }
+                }
                 // Whoever comes in its place reads the same.
                 Err(refused) if !self.commands.is_ready(worker) => {
                     tracing::warn!(slot, error = refused.message, "a worker left during a reload");

@@ -113,7 +113,7 @@ fn what_makes_a_module_of_one_worker_unready_is_taken_back_by_all() {
     let args = "--cluster=2 --set config.watch=false --set health.fail_after=1 --set \
                 health.pass_after=1 --set cluster.slots.1.env.WORKS=false";
     let mut process = Process::start("fragile", args);
-    process.until("test is ready");
+    process.until("\"workers\":\"2\"");
     let text = "[fragile]\nworks = \"${env:WORKS:-true}\"\nname = \"second\"\n";
     process.write("config/app.toml", text);
     process.signal(Signal::HUP);
@@ -145,6 +145,7 @@ fn a_worker_that_was_not_ready_at_a_reload_reads_its_configuration_again_when_it
     process.until("the workers have read their configuration again");
     fs::remove_file(process.path().join("hold")).unwrap();
     process.until("said: works true, named second");
+    process.until("\"outcome\":\"applied\"");
     process.signal(Signal::TERM);
     assert_eq!(process.ends_within(SOON).0, 0);
 }
