@@ -202,10 +202,11 @@ mod tests {
         let cluster = Arc::new(Cluster { slot: 0, asked });
         let (mut running, own) = (JoinSet::new(), handle.clone());
         running.spawn(async move { serve(own, Some(cluster), None, || true).await });
+        let mut next = async || timeout(Duration::from_secs(20), questions.recv()).await.unwrap();
+        assert_eq!(next().await, Some(ClusterQuestion::ReloadIfMissed));
         fs::write(&path, "[config]\nwatch = false\n").unwrap();
         handle.request_reload(ReloadTrigger::Signal);
-        let question = timeout(Duration::from_secs(20), questions.recv()).await.unwrap();
-        assert_eq!(question, Some(ClusterQuestion::Reload));
+        assert_eq!(next().await, Some(ClusterQuestion::Reload));
         assert!(settings.get().watch, "it has reloaded by itself");
     }
 
