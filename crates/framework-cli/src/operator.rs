@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use framework_config::ReloadRecord;
 use framework_core::{Lifecycle, Phase, ShutdownReason};
 use framework_observability::{LogLevel, TelemetryGuard};
 use framework_process::{
@@ -104,13 +103,14 @@ impl Operator {
         }
     }
 
-    /// The service manager waits for the end of a reload, however it ends.
-    pub(crate) fn reloaded(&self, record: &ReloadRecord) {
+    /// The service manager waits for the end of a reload, however it ends: `outcome` is what became
+    /// of it, or why the configuration stays as it is.
+    pub(crate) fn reloaded(&self, outcome: Result<&str, &dyn fmt::Display>) {
         let ready = self.target().is_some_and(|it| it.lifecycle().phase() == Phase::Ready);
         if ready {
-            let status = match record.error() {
-                Some(error) => format!("the configuration stays as it is: {error}"),
-                None => format!("the configuration was reloaded: {}", record.outcome.label()),
+            let status = match outcome {
+                Ok(outcome) => format!("the configuration was reloaded: {outcome}"),
+                Err(error) => format!("the configuration stays as it is: {error}"),
             };
             self.tell(&[State::Ready, State::Status(&status)]);
         }

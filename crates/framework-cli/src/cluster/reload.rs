@@ -128,18 +128,20 @@ impl Clustered {
         }
         let mut agreed = lock(&self.reloading.agreed);
         let result = self.agree_and_commit(&mut agreed);
-        let status = match &result {
+        let outcome = match &result {
             Ok(record) => {
                 let outcome = record["outcome"].as_str().unwrap_or_default();
                 tracing::info!(outcome, "the workers have read their configuration again");
-                format!("the configuration was reloaded: {outcome}")
+                Ok(outcome)
             }
             Err(refused) => {
                 tracing::error!(error = refused.message, "the configuration stays as it is");
-                format!("the configuration stays as it is: {}", refused.message)
+                Err(refused as _)
             }
         };
-        self.tell(&status);
+        if let Some(operator) = self.operator.upgrade() {
+            operator.reloaded(outcome);
+        }
         result
     }
 
@@ -161,14 +163,11 @@ impl Clustered {
         agreed.settings = agreed.before.clone();
         self.adopt(&agreed.settings);
         tracing::error!(cause, "the workers have their configuration before again");
-        self.tell(&format!("the configuration before is in force again: {cause}"));
-        Ok(json!({}))
-    }
-
-    fn tell(&self, status: &str) {
         if let Some(operator) = self.operator.upgrade() {
-            operator.tell(&[State::Ready, State::Status(status)]);
+            let status = format!("the configuration before is in force again: {cause}");
+            operator.tell(&[State::Ready, State::Status(&status)]);
         }
+        Ok(json!({}))
     }
 
     fn adopt(&self, settings: &ClusterSettings) {

@@ -356,7 +356,8 @@ fn hashes(
 ) -> FileHashes {
     let known = paths.iter().map(|(_, path)| (path.clone(), held.of(path)));
     // What is included or referred to may be so for the first time.
-    let referred = Fingerprint::take(snapshot.references().map(Path::new));
+    let referred = snapshot.references().map(Path::new);
+    let referred = Fingerprint::take(referred.filter(|path| held.of(path).is_none()));
     let new = touched.read.all().chain(referred.all());
     let new = new.map(|(path, hash)| (path.clone(), Some(hash)));
     known.chain(new).chain(touched.matches()).collect()

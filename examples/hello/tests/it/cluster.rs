@@ -27,6 +27,29 @@ fn cluster(set: &[&str]) -> Daemon {
     Daemon::start_with(Place::new(), &args)
 }
 
+/// A cluster of two that goes by its file, and that file.
+fn from_file(set: &[&str]) -> (Daemon, PathBuf) {
+    let place = Place::new().file("config/app.toml", "[cluster]\nworkers = 2\n");
+    let sets = set.iter().flat_map(|set| ["--set", set]);
+    let args: Vec<_> =
+        ["--cluster", "--set", "cluster.min_ready=0s"].into_iter().chain(sets).collect();
+    let daemon = Daemon::start_with(place, &args);
+    assert!(all_ready(&daemon, 2));
+    let config = daemon.place.path().join("config/app.toml");
+    (daemon, config)
+}
+
+/// What all workers say of themselves.
+fn dump(daemon: &Daemon) -> Value {
+    let mut file = PathBuf::new();
+    // There is one in a second.
+    until("a dump", || {
+        file = daemon.place.path().join(daemon.ask(&["dump"]).out.trim());
+        file.is_file()
+    });
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
 /// The workers that have a place, by slot.
 fn workers(daemon: &Daemon) -> Vec<Value> {
     let status = daemon.status();
@@ -164,11 +187,7 @@ fn a_restart_with_a_configuration_that_no_worker_takes_leaves_the_old_ones() {
 
 #[test]
 fn a_reload_is_for_all_workers_or_none_and_changes_their_number() {
-    let place = Place::new().file("config/app.toml", "[cluster]\nworkers = 2\n");
-    let args = ["--cluster", "--set", "config.watch=false", "--set", "cluster.min_ready=0s"];
-    let daemon = Daemon::start_with(place, &args);
-    assert!(all_ready(&daemon, 2));
-    let config = daemon.place.path().join("config/app.toml");
+    let (daemon, config) = from_file(&["config.watch=false"]);
     fs::write(&config, "[cluster]\nworkers = 3\n").unwrap();
     let reloaded = daemon.ask(&["reload"]);
     assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
@@ -190,13 +209,7 @@ fn a_reload_is_for_all_workers_or_none_and_changes_their_number() {
 
 /// What each worker says of a key of its configuration, and of its last reload.
 fn in_force(daemon: &Daemon, key: &str) -> Vec<(Value, Value)> {
-    let mut file = PathBuf::new();
-    // There is one in a second.
-    until("a dump", || {
-        file = daemon.place.path().join(daemon.ask(&["dump"]).out.trim());
-        file.is_file()
-    });
-    let dump: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let dump = dump(daemon);
     let workers = dump["workers"].as_array().unwrap().iter().map(|it| &it["answer"]);
     let value = |worker: &Value| {
         let entries = worker["config"]["values"].as_array().unwrap();
@@ -211,13 +224,8 @@ fn in_force(daemon: &Daemon, key: &str) -> Vec<(Value, Value)> {
 
 #[test]
 fn a_file_that_changes_is_read_by_all_workers_or_by_none_whoever_notices_it() {
-    let place = Place::new().file("config/app.toml", "[cluster]\nworkers = 2\n");
     // One of them makes something else of the same file.
-    let differs = "cluster.slots.1.env.INTERVAL=seldom";
-    let args = ["--cluster", "--set", "cluster.min_ready=0s", "--set", differs];
-    let daemon = Daemon::start_with(place, &args);
-    assert!(all_ready(&daemon, 2));
-    let config = daemon.place.path().join("config/app.toml");
+    let (daemon, config) = from_file(&["cluster.slots.1.env.INTERVAL=seldom"]);
     let write = |workers: usize, interval: &str| {
         let text = format!("[cluster]\nworkers = {workers}\nhealth_interval = \"{interval}\"\n");
         fs::write(&config, text).unwrap();
@@ -238,13 +246,10 @@ fn a_file_that_changes_is_read_by_all_workers_or_by_none_whoever_notices_it() {
 
 #[test]
 fn workers_that_find_different_contents_in_a_file_all_keep_what_they_have() {
-    let place = Place::new().file("config/app.toml", "[cluster]\nworkers = 2\n");
-    let args = ["--cluster", "--set", "config.watch=false", "--set", "cluster.min_ready=0s"];
-    let daemon = Daemon::start_with(place, &args);
-    assert!(all_ready(&daemon, 2));
+    let (daemon, config) = from_file(&["config.watch=false"]);
     // Each of them has its slot in it.
     let own = "[cluster]\nenv.OWN = \"${file:/proc/self/environ}\"\n";
-    fs::write(daemon.place.path().join("config/app.toml"), own).unwrap();
+    fs::write(&config, own).unwrap();
     let refused = daemon.ask(&["reload"]);
     assert_eq!(refused.code, Some(78), "{refused:?}");
     assert!(refused.err.contains("`/proc/self/environ` changes all the while"), "{refused:?}");
@@ -252,7 +257,7 @@ fn workers_that_find_different_contents_in_a_file_all_keep_what_they_have() {
     let would = daemon.ask(&["reload", "--dry-run"]);
     assert_eq!(would.code, Some(0), "{would:?}");
     assert_eq!(in_force(&daemon, "cluster.health_interval"), vec![("30s".into(), Value::Null); 2]);
-    fs::write(daemon.place.path().join("config/app.toml"), "[cluster]\nworkers = 2\n").unwrap();
+    fs::write(&config, "[cluster]\nworkers = 2\n").unwrap();
     assert_eq!(daemon.ask(&["reload"]).code, Some(0));
 }
 
@@ -273,9 +278,7 @@ fn how_much_is_logged_is_said_to_one_and_done_by_all() {
         assert_eq!(level["level"], "warn");
     }
     // A dump has what every worker says.
-    let file = daemon.ask(&["dump"]).out;
-    let file = daemon.place.path().join(file.trim());
-    let dump: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let dump = dump(&daemon);
     assert_eq!(dump["workers"].as_array().unwrap().len(), 2);
     assert!(dump["workers"][1]["answer"]["runtime"]["workers"].is_u64(), "{dump:#}");
 }

@@ -220,7 +220,10 @@ pub(super) fn start(app: AppBuilder, args: &ServeArgs) -> Result<Start, Refusal>
         let heard = Arc::downgrade(&operator);
         config.observe(move |record| {
             if let Some(operator) = heard.upgrade() {
-                operator.reloaded(record);
+                operator.reloaded(match record.error() {
+                    Some(error) => Err(error),
+                    None => Ok(record.outcome.label()),
+                });
             }
         });
         operator.attach(Arc::new(Running {
