@@ -416,9 +416,9 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Returns an error if `/proc` does not say.
+    /// Returns an error if `/proc` does not say, and if it has ended.
     pub(crate) fn memory(&self) -> Result<u64, BoxError> {
-        memory_of(self.pid())
+        memory_of(self.pid())?.ok_or_else(|| "it has ended".into())
     }
 
     /// How many files it has open.
@@ -471,15 +471,16 @@ impl Ended {
     }
 }
 
-/// How many bytes of memory are a process's own.
+/// How many bytes of memory are a process's own; `None` once it gave up all of it, which is the first
+/// thing that it does at its end.
 ///
 /// # Errors
 ///
 /// Returns an error if `/proc` does not say.
-pub(crate) fn memory_of(pid: u32) -> Result<u64, BoxError> {
+pub(crate) fn memory_of(pid: u32) -> Result<Option<u64>, BoxError> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     // The pages of its program come and go as the kernel likes.
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    Ok(kib.ok_or("no RssAnon")? * 1024)
+    let kib = |line: &str| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok();
+    line.map(|line| Ok(kib(line).ok_or("RssAnon is no number")? * 1024)).transpose()
 }

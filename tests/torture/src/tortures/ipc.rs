@@ -184,12 +184,16 @@ pub(crate) async fn flood(setting: Setting) -> Result<Verdict, BoxError> {
     let mut talk = Talk::start(setting, ("flood", setting.times_among(10, 3, 120)), &[])?;
     let Value::Object(_begins) = talk.hear().await? else { return Err("it does not begin".into()) };
     let pid = talk.answering.id().ok_or("it has ended")?;
-    let before = memory_of(pid)?;
+    let before = memory_of(pid)?.ok_or("it has ended")?;
     let (mut grown, mut looks) = (0, interval(FLOODED_LOOK));
     let flood = loop {
         tokio::select! {
             flood = timeout(LIMIT * 5, talk.said.next_line()) => break flood??,
-            _ = looks.tick() => grown = grown.max(memory_of(pid)?.saturating_sub(before)),
+            _ = looks.tick() => {
+                // Both may have ended by now, and how is asked for below.
+                let now = memory_of(pid)?.unwrap_or(before);
+                grown = grown.max(now.saturating_sub(before));
+            }
         }
     };
     let flood = flood.ok_or("it says no more")?;

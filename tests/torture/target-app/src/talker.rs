@@ -13,7 +13,7 @@ use framework_process::ipc::{Closed, IpcError, Peer, To};
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Value, json};
 use tokio::{
-    task::{JoinSet, yield_now},
+    task::{JoinSet, consume_budget, yield_now},
     time::{Instant, interval},
 };
 
@@ -96,6 +96,8 @@ async fn flood(peer: &Peer, time: Duration) -> io::Result<()> {
     let flooding = async {
         let (mut sent, mut refused, event) = (0_u64, 0_u64, Event("x".repeat(1024)));
         while Instant::now() < until {
+            // Signs of life are sent from the same thread.
+            consume_budget().await;
             match peer.send(To::Peer, &event) {
                 Ok(()) => sent += 1,
                 Err(_full) => {
