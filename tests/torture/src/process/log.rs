@@ -108,23 +108,37 @@ impl Log {
         has: impl Fn(&Line) -> bool,
         what: &str,
     ) -> Result<Line, BoxError> {
-        let mut progress = self.shared.count.subscribe();
         let mut next = first;
-        let found = timeout(PATIENCE, async {
+        let look = || {
+            let lines = self.from(next);
+            next += lines.len();
+            lines.into_iter().find(&has)
+        };
+        self.look(look).await.ok_or_else(|| {
+            let words = self.last_words();
+            format!("it never said {what}:\n{words}").into()
+        })
+    }
+
+    /// Waits until the lines from `first` on are all there that there have to be; whether they came,
+    /// within half a minute and before the process ended.
+    pub(crate) async fn until_all(&self, first: usize, are: impl Fn(&[Line]) -> bool) -> bool {
+        self.look(|| are(&self.from(first)).then_some(())).await.is_some()
+    }
+
+    /// Looks again with each line, until there is what is looked for.
+    async fn look<T>(&self, mut found: impl FnMut() -> Option<T>) -> Option<T> {
+        let mut progress = self.shared.count.subscribe();
+        let looking = async {
             loop {
                 let now = *progress.borrow_and_update();
-                let lines = self.from(next);
-                next += lines.len();
-                if let Some(line) = lines.into_iter().find(&has) {
-                    return Some(line);
-                }
-                if now.ended == 2 || progress.changed().await.is_err() {
-                    return None;
+                let seen = found();
+                if seen.is_some() || now.ended == 2 || progress.changed().await.is_err() {
+                    return seen;
                 }
             }
-        });
-        let missing = || format!("it never said {what}:\n{}", self.last_words()).into();
-        found.await.ok().flatten().ok_or_else(missing)
+        };
+        timeout(PATIENCE, looking).await.ok().flatten()
     }
 
     pub(super) async fn closed(&self) {

@@ -11,14 +11,14 @@ use rand::{RngExt as _, rngs::StdRng};
 use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::cluster;
 use crate::{
     BoxError,
     client::{Answer, Dial},
     load::{Expected, Plan},
-    process::{Line, Process, Program},
+    process::{Line, Log, Process, Program},
     suite::Setting,
     verdict::Verdict,
 };
@@ -118,7 +118,7 @@ async fn stormed(
     for storm in 0..storms {
         let from = seen(&dial).await?.generation;
         // What was asked for before is through, and told.
-        refused(&process, "[left\n").await?;
+        refused(&process, workers, "[left\n").await?;
         let said = process.log().len();
         let began = Instant::now();
         signals += hail(&process, &mut random, limit).await?;
@@ -139,7 +139,7 @@ async fn stormed(
             format!("{what} was reloaded {tried} times in {took:.2} s")
         });
         if let Some(workers) = workers {
-            as_one(verdict, &lines, workers);
+            as_one(verdict, process.log(), said, workers).await;
         }
     }
     if let Some(workers) = workers {
@@ -163,6 +163,9 @@ async fn stormed(
 const STAYS: [&str; 2] =
     ["the old configuration stays in force", "the configuration stays as it is"];
 
+/// How soon all workers have said what is in force.
+const TOLD: Duration = Duration::from_secs(5);
+
 /// What is said of one that is not.
 const IN_FORCE: &str = "another configuration is in force";
 
@@ -176,12 +179,12 @@ fn reloads(lines: &[Line], workers: Option<usize>) -> usize {
     lines.iter().filter(says).count()
 }
 
-/// Has a configuration read that is refused, and returns what is said of it.
-async fn refused(process: &Process, text: &str) -> Result<Line, BoxError> {
+/// Has a configuration read that is refused, and returns what is said of it in the end.
+async fn refused(process: &Process, workers: Option<usize>, text: &str) -> Result<Line, BoxError> {
     process.place().configure(text)?;
     let said = process.log().len();
     process.signal(Signal::HUP)?;
-    process.log().until_any(said, &STAYS).await
+    process.log().until(said, STAYS[usize::from(workers.is_some())]).await
 }
 
 /// Has the workers read a configuration that one of them refuses.
@@ -192,27 +195,37 @@ async fn refused_by_one(
 ) -> Result<(), BoxError> {
     let said = process.log().len();
     let one = text(1, true).replace("true", "\"${env:REFUSES:-false}\"");
-    let line = refused(process, &one).await?;
+    let line = refused(process, Some(workers), &one).await?;
     verdict.require(line.text.contains("worker 1"), || {
         format!("the worker that refuses is not named: {}", line.text)
     });
-    as_one(verdict, &process.log().from(said), workers);
+    as_one(verdict, process.log(), said, workers).await;
     Ok(())
 }
 
-/// Requires that each configuration that came into force did so in all workers, in place of the same
-/// one.
-fn as_one(verdict: &mut Verdict, lines: &[Line], workers: usize) {
-    let mut changes: BTreeMap<String, usize> = BTreeMap::new();
+/// Requires that each configuration that came into force from this line on did so in all workers, in
+/// place of the same one.
+async fn as_one(verdict: &mut Verdict, log: &Log, first: usize, workers: usize) {
+    // Each says so for itself, the last one later than it serves with it.
+    let all = log.until_all(first, |lines| alone(lines, workers).is_empty());
+    if timeout(TOLD, all).await == Ok(true) {
+        return;
+    }
+    for (change, seen) in alone(&log.from(first), workers) {
+        verdict
+            .require(false, || format!("of {workers} workers, {seen} took this alone: {change}"));
+    }
+}
+
+/// What came into force in some of the workers, and in how many.
+fn alone(lines: &[Line], workers: usize) -> BTreeMap<String, usize> {
+    let mut changes = BTreeMap::new();
     for line in lines.iter().filter(|line| line.text.contains(IN_FORCE)) {
         let said = serde_json::from_str::<Value>(&line.text).unwrap_or_default();
         *changes.entry(said["fields"]["changes"].to_string()).or_default() += 1;
     }
-    for (change, seen) in changes {
-        verdict.require(seen % workers == 0, || {
-            format!("of {workers} workers, {seen} took this alone: {change}")
-        });
-    }
+    changes.retain(|_, seen| *seen % workers > 0);
+    changes
 }
 
 /// Whether the configuration with this number comes into force within `limit`, in all workers that
