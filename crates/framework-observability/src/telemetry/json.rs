@@ -1,7 +1,7 @@
 //! Lines for machines: JSON.
 //!
-//! `timestamp`, `level`, `target`, `message`, the event's own values under `fields`, the names of
-//! the spans around it under `span` (`request:query`), and beside them the values of those spans:
+//! `timestamp`, `level`, `pid`, `target`, `message`, the event's own values under `fields`, the names
+//! of the spans around it under `span` (`request:query`), and beside them the values of those spans:
 //! `request_id`, `module`. Of two spans with one value the inner one counts; a value whose name is
 //! taken stands under `span.` and its name.
 //!
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::layer::Line;
 
-const RESERVED: [&str; 6] = ["timestamp", "level", "target", "message", "fields", "span"];
+const RESERVED: [&str; 7] = ["timestamp", "level", "pid", "target", "message", "fields", "span"];
 
 pub(super) fn render(line: Line) -> Vec<u8> {
     let mut json = Map::new();
@@ -29,6 +29,7 @@ pub(super) fn render(line: Line) -> Vec<u8> {
     }
     json.insert("timestamp".to_owned(), line.time.into());
     json.insert("level".to_owned(), line.level.as_str().into());
+    json.insert("pid".to_owned(), line.pid.into());
     json.insert("target".to_owned(), line.target.into());
     json.insert("message".to_owned(), line.message.into());
     if !line.values.is_empty() {

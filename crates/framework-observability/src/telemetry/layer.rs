@@ -35,6 +35,8 @@ pub(super) enum Look {
 pub(super) struct Line {
     pub(super) time: String,
     pub(super) level: Level,
+    /// Several processes may write to one log: the workers of a cluster do.
+    pub(super) pid: u32,
     pub(super) target: &'static str,
     pub(super) message: String,
     pub(super) values: Values,
@@ -114,6 +116,7 @@ where
     Line {
         time: now(),
         level: *metadata.level(),
+        pid: std::process::id(),
         target: metadata.target(),
         message: values.take_text("message").unwrap_or_default(),
         values,

@@ -17,6 +17,7 @@ pub(super) fn render(line: &Line, colour: bool) -> Vec<u8> {
     let mut text = Vec::with_capacity(128);
     // Writing to memory cannot fail.
     let _ = write!(text, "{dim}{}{plain} {level}{:>5}{plain} ", line.time, line.level.as_str());
+    let _ = write!(text, "{dim}[{}]{plain} ", line.pid);
     for (name, values) in &line.spans {
         let _ = write!(text, "{bold}{name}{plain}");
         if !values.is_empty() {

@@ -33,7 +33,7 @@ fn a_json_line_has_the_values_of_the_spans_around_it_at_its_top() {
         );
         let _in_request = request.enter();
         request.record("status", 200_u16);
-        let _in_query = info_span!("query", module = "catalog", level = 3).entered();
+        let _in_query = info_span!("query", module = "catalog", level = 3, pid = 7).entered();
         info!(rows = 2, ratio = f64::NAN, fresh = true, "found \"it\"");
     });
     let mut line = lines.json().remove(0);
@@ -43,6 +43,7 @@ fn a_json_line_has_the_values_of_the_spans_around_it_at_its_top() {
         line,
         json!({
             "level": "INFO",
+            "pid": std::process::id(),
             "target": "framework_observability::telemetry::tests",
             "message": "found \"it\"",
             "fields": {"rows": 2, "ratio": "NaN", "fresh": true},
@@ -51,6 +52,7 @@ fn a_json_line_has_the_values_of_the_spans_around_it_at_its_top() {
             "module": "catalog",
             "status": 200,
             "span.level": 3,
+            "span.pid": 7,
         })
     );
 }
@@ -322,8 +324,8 @@ fn a_pretty_line_names_spans_with_their_values_and_commands_no_terminal() {
     let (time, rest) = text.split_at(27);
     assert!(time.ends_with('Z'), "{time}");
     assert_eq!(
-        rest,
-        "  INFO request{method=\"GET\" route=\"/products/{id}\" request_id=\"r-1\"}: \
+        rest.replace(&format!("[{}]", std::process::id()), "[4711]"),
+        "  INFO [4711] request{method=\"GET\" route=\"/products/{id}\" request_id=\"r-1\"}: \
          framework_observability::telemetry::tests: not found \
          path=a\\u{1b}[2Jb name=\"x\\u{7}\" n=1\n"
     );

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_types, reason = "real processes are waited for in real time")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::PathBuf,
     time::{Duration, Instant},
@@ -115,6 +116,27 @@ fn two_workers_serve_at_one_address_and_their_operators_see_them_as_one() {
     let health: Value = serde_json::from_str(&get(&admin, "/health").body).unwrap();
     assert_eq!(health["status"], "healthy");
     assert_eq!(health["workers"].as_array().unwrap().len(), 2, "{health:#}");
+}
+
+#[test]
+fn each_line_of_the_log_says_which_process_it_is_of() {
+    let daemon = cluster(&["telemetry.log.file=app.log", "telemetry.log.format=json"]);
+    let log = daemon.place.path().join("app.log");
+    let who_says = |message: &str| -> BTreeSet<i64> {
+        let text = fs::read_to_string(&log).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .filter(|line| line["message"] == message)
+            .map(|it| it["pid"].as_i64().unwrap())
+            .collect()
+    };
+    let workers: BTreeSet<_> =
+        workers(&daemon).iter().map(|worker| worker["pid"].as_i64().unwrap()).collect();
+    assert_eq!(who_says("the application is ready"), workers);
+    let mut all = workers;
+    all.insert(daemon.pid().as_raw_pid().into());
+    // Whoever has started the cluster may know before the log does.
+    until("that all are ready", || who_says("hello is ready") == all);
 }
 
 #[test]
