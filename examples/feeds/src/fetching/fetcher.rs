@@ -138,7 +138,9 @@ impl Fetcher {
 
     /// Leaves a host alone that another worker was told to.
     pub(super) fn heard(&self, paused: &HostPaused) {
-        self.hosts.heard(&paused.host, Duration::from_millis(paused.millis));
+        let HostPaused { host, millis } = paused;
+        self.hosts.heard(host, Duration::from_millis(*millis));
+        tracing::debug!(host, millis, "a host is to be left alone, another worker says");
     }
 
     fn failed(&self, host: &str, asked: Option<Duration>) {
