@@ -54,6 +54,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 mod frame;
 mod handlers;
 mod inbox;
+mod lane;
 #[cfg(all(feature = "cluster", feature = "module"))]
 mod module;
 mod packets;

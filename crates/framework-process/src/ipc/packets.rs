@@ -86,6 +86,13 @@ pub(super) fn sending(error: io::Error) -> IpcError {
     }
 }
 
+/// Whether a packet could not be sent because there was no room for it.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    // ENOBUFS: the kernel's own queue for the socket is full.
+    error.kind() == io::ErrorKind::WouldBlock
+        || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NOBUFS)
+}
+
 /// Room for one packet at a time.
 #[derive(Debug)]
 pub(super) struct Receiver {

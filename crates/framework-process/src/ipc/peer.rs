@@ -4,10 +4,7 @@ use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
     panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -26,7 +23,8 @@ use super::{
     frame::{Header, Kind, hash},
     handlers::Handler,
     inbox::{self, Inbox, Look},
-    packets::{Packet, Received, sending},
+    lane::Lane,
+    packets::{Packet, Received, is_full},
     pending::{Pending, Waiting},
 };
 
@@ -59,12 +57,6 @@ struct Shared {
     bulk: Lane,
     control: Lane,
     closed: watch::Sender<Option<Closed>>,
-}
-
-struct Lane {
-    queue: mpsc::Sender<Packet>,
-    // What is in the queue or about to be; while there is any, nothing overtakes it.
-    waiting: AtomicUsize,
 }
 
 struct Queues {
@@ -122,8 +114,8 @@ impl Peer {
         // SAFETY: an `OwnedFd` is open for as long as it lives, and nothing takes it out of there.
         #[expect(unsafe_code, reason = "the runtime cannot know that the descriptor stays open")]
         let socket = unsafe { AsyncFd::register(socket) }?;
-        let (bulk, bulk_queue) = lane();
-        let (control, control_queue) = lane();
+        let (bulk, bulk_queue) = Lane::new(QUEUE);
+        let (control, control_queue) = Lane::new(QUEUE);
         let shared = Arc::new(Shared {
             socket,
             inbox: Inbox::new(),
@@ -266,11 +258,6 @@ fn header_of<M: Message>(kind: Kind) -> Header {
     Header { name: hash(M::NAME), control: M::CONTROL, ..Header::new(kind) }
 }
 
-fn lane() -> (Lane, mpsc::Receiver<Packet>) {
-    let (queue, packets) = mpsc::channel(QUEUE);
-    (Lane { queue, waiting: AtomicUsize::new(0) }, packets)
-}
-
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer").field("closed", &*self.shared.closed.borrow()).finish()
@@ -290,28 +277,12 @@ impl Closed {
 // ===== impl Shared =====
 
 impl Shared {
-    /// Sends at once if nothing waits before it and the socket has room: packets do not mix, so no
-    /// lock is needed. Otherwise it waits in its lane.
     fn dispatch(&self, packet: Packet, control: bool) -> Result<(), IpcError> {
         if let Some(closed) = &*self.closed.borrow() {
             return Err(closed.error());
         }
         let lane = if control && !is_planted("one-lane") { &self.control } else { &self.bulk };
-        if lane.waiting.load(Ordering::Acquire) == 0 {
-            match packet.send(self.socket.get_ref().as_fd()) {
-                Ok(()) => return Ok(()),
-                Err(error) if is_full(&error) => {}
-                Err(error) => return Err(sending(error)),
-            }
-        }
-        lane.waiting.fetch_add(1, Ordering::AcqRel);
-        lane.queue.try_send(packet).map_err(|refused| {
-            lane.waiting.fetch_sub(1, Ordering::AcqRel);
-            match refused {
-                mpsc::error::TrySendError::Full(_) => IpcError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => IpcError::PeerGone,
-            }
-        })
+        lane.hand_in(packet, self.socket.get_ref().as_fd())
     }
 
     /// Waits for what comes in next; `None` when there is no waiting for it any more.
@@ -363,7 +334,7 @@ impl Shared {
                     Err(_would_block) => {}
                 }
             }
-            lane.waiting.fetch_sub(1, Ordering::AcqRel);
+            lane.sent();
         }
     }
 
@@ -375,12 +346,6 @@ impl Shared {
 
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset)
-}
-
-fn is_full(error: &io::Error) -> bool {
-    // ENOBUFS: the kernel's own queue for the socket is full.
-    error.kind() == io::ErrorKind::WouldBlock
-        || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NOBUFS)
 }
 
 // ===== the driver =====
