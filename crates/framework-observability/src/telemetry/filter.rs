@@ -39,7 +39,7 @@ struct Shared {
 
 #[derive(Debug)]
 pub(super) enum Rules {
-    Levels(Targets),
+    Levels(Box<Targets>),
     Spans(Box<EnvFilter>),
 }
 
@@ -66,7 +66,7 @@ impl Rules {
             }
             targets.extend(rules);
         }
-        Some(Self::Levels(targets))
+        Some(Self::Levels(Box::new(targets)))
     }
 
     fn follow_spans(&self) -> bool {
@@ -127,7 +127,7 @@ where
             return Interest::never();
         }
         match &**self.shared.rules.load() {
-            Rules::Levels(targets) => Layer::<S>::register_callsite(targets, metadata),
+            Rules::Levels(targets) => Layer::<S>::register_callsite(&**targets, metadata),
             Rules::Spans(filter) => Layer::<S>::register_callsite(&**filter, metadata),
         }
     }
@@ -137,14 +137,14 @@ where
             return false;
         }
         match &**self.shared.rules.load() {
-            Rules::Levels(targets) => Layer::enabled(targets, metadata, cx),
+            Rules::Levels(targets) => Layer::enabled(&**targets, metadata, cx),
             Rules::Spans(filter) => Layer::enabled(&**filter, metadata, cx),
         }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         match &**self.shared.rules.load() {
-            Rules::Levels(targets) => Layer::<S>::max_level_hint(targets),
+            Rules::Levels(targets) => Layer::<S>::max_level_hint(&**targets),
             Rules::Spans(filter) => Layer::<S>::max_level_hint(&**filter),
         }
     }
