@@ -64,13 +64,7 @@ impl App {
     /// Starts several workers of the application, with keys set, and waits for all of them.
     pub(crate) async fn start_cluster(dir: &Path, workers: usize, keys: &[&str]) -> Self {
         let app = Self::launch(command(dir), keys, &[&format!("--cluster={workers}")]).await;
-        let all = format!("\"workers\":\"{workers}\"");
-        in_time(async {
-            while !app.log().contains(&all) {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        app.until_said(&format!("\"workers\":\"{workers}\""), 1).await;
         app
     }
 
@@ -105,6 +99,16 @@ impl App {
     /// What the log has said so far, since the application listens.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Waits until the log has these words in it so many times.
+    pub(crate) async fn until_said(&self, words: &str, times: usize) {
+        in_time(async {
+            while self.log().matches(words).count() < times {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     pub(crate) fn client(&self) -> Client {

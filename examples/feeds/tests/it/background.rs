@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    app::{ALLOWED, App, in_time},
+    app::{ALLOWED, App},
     origin::{Origin, answer, rss},
 };
 
@@ -137,12 +137,7 @@ async fn a_host_that_asks_one_worker_for_a_pause_is_left_alone_by_all() {
     let app = App::start_cluster(dir.path(), 4, &keys).await;
     app.client().add(&origin.url("/feed")).await.expect(502);
     // Word of it is on its way to the other three.
-    in_time(async {
-        while app.log().matches("is to be left alone, another worker says").count() < 3 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    app.until_said("is to be left alone, another worker says", 3).await;
     // Each on a connection of its own, which any of the workers may get.
     for n in 0..40 {
         app.client().add(&origin.url(&format!("/{n}"))).await.expect(503);
